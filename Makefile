@@ -1,0 +1,47 @@
+# Every target makes .venv and installs what it needs. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-all check bench docs clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@
+
+quickstart: $(VENV)/.base ## Train a small TopK model, show its text and its neurons (minutes)
+	$(BIN)/topklm quickstart
+
+test: $(VENV)/.dev ## The quick tests (below 10 minutes)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.dev ## The slow rest of the tests
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.dev ## Format, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev ## Benchmarks, each a ratio of two things in one run
+	@test -d benchmarks && $(BIN)/python -m benchmarks || echo "no benchmark yet"
+
+docs: $(VENV)/.dev ## Check that every link between the documents leads somewhere
+	$(BIN)/python -m pytest tests/test_docs.py
+
+clean: ## Remove .venv and caches (never runs/)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
