@@ -1,0 +1,35 @@
+"""Errors that are answered with one line instead of a traceback.
+
+    TopKLMError
+    ├── InputError (also a ValueError)   what the user gave does not fit; exit code 2
+    │   ├── CorpusError                  a text source: missing, empty, malformed
+    │   ├── RunError                     a run directory: none, another's, busy, damaged
+    │   └── DiskFullError                no space left where a result should go
+    └── TrainingError                    training cannot go on: a loss that is not finite; exit code 1
+
+A broken promise of our own is an `assert`, never one of these.
+"""
+
+
+class TopKLMError(Exception):
+    """Base of all errors that topklm raises on purpose."""
+
+
+class InputError(TopKLMError, ValueError):
+    """What the user gave does not fit; the message says what is allowed."""
+
+
+class CorpusError(InputError):
+    """A text source is missing, empty or malformed."""
+
+
+class RunError(InputError):
+    """A run directory is missing, damaged, busy, or belongs to something else."""
+
+
+class DiskFullError(InputError):
+    """There is no space left where a result should go."""
+
+
+class TrainingError(TopKLMError):
+    """Training cannot go on."""

@@ -1,0 +1,131 @@
+"""Files that are whole or absent: written beside, then renamed. Locks and hashes too."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import DiskFullError, InputError, RunError
+
+MANIFEST = "manifest.json"
+PARTIAL = ".partial-"
+"""Prefix of what is still being written; whatever bears it after a crash may be deleted."""
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON to `path`, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text to `path`, whole or not at all."""
+    partial = path.with_name(PARTIAL + path.name)
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON. Raises InputError that names the file where it is missing or malformed."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}") from None
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(partial: Path, final: Path) -> None:
+    """Turn a finished directory into its final name, with a manifest of every file's hash.
+
+    The files are flushed to disk first, so that a name without `PARTIAL` is always a whole one.
+    """
+    files = sorted(path for path in partial.rglob("*") if path.is_file())
+    hashes = {str(path.relative_to(partial)): sha256_file(path) for path in files}
+    write_json(partial / MANIFEST, {"format": "topklm.manifest/1", "sha256": hashes})
+    for path in files:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    if final.exists():
+        shutil.rmtree(final)
+    partial.rename(final)
+
+
+def damage(directory: Path) -> str | None:
+    """Say what is wrong with a sealed directory, or None where every file is as it was written."""
+    try:
+        hashes = read_json(directory / MANIFEST)["sha256"]
+        for name, expected in hashes.items():
+            if not (directory / name).is_file():
+                return f"{name} is missing"
+            if sha256_file(directory / name) != expected:
+                return f"{name} is damaged"
+    except (InputError, KeyError, TypeError, AttributeError):
+        return f"{MANIFEST} is missing or damaged"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None
+
+
+def remove_partial(directory: Path) -> None:
+    """Delete what a killed process left half-written directly inside `directory`."""
+    for path in directory.glob(PARTIAL + "*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a directory against other writers. Raises RunError at once where another has it.
+
+    The lock belongs to the process and vanishes with it, however it ends.
+    """
+    with (directory / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(
+                f"another process is writing to {directory}; wait for it or choose another directory"
+            ) from None
+        yield
+
+
+@contextlib.contextmanager
+def disk_full_is_said(directory: Path) -> Iterator[None]:
+    """Turn a full disk, however a library reports it, into one DiskFullError."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, InputError) or not _means_disk_full(error, directory):
+            raise
+        raise DiskFullError(
+            f"no space left on the disk of {directory}; free some, or choose another directory"
+        ) from error
+
+
+def _means_disk_full(error: BaseException, directory: Path) -> bool:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "No space left on device" in str(seen):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    # torch's archive writer only says that it failed
+    return "PytorchStreamWriter" in str(error) and shutil.disk_usage(directory).free < 2**20

@@ -1,0 +1,55 @@
+"""Statistics: estimates with their confidence intervals."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Estimate(NamedTuple):
+    """A number and its confidence interval; a deterministic one has low = high = value."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def exact(cls, value: float) -> "Estimate":
+        """Make an estimate without uncertainty (a parameter count, FLOPs)."""
+        return cls(value, value, value)
+
+    def transformed(self, function: Any) -> "Estimate":
+        """Apply an increasing function to the value and both ends."""
+        return Estimate(*(float(function(part)) for part in self))
+
+    def as_json(self) -> dict[str, float]:
+        """Return `{"value": , "low": , "high": }`."""
+        return self._asdict()
+
+
+def bootstrap_ratio(
+    numerators: Any,
+    denominators: Any,
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """Estimate sum(numerators) / sum(denominators) with a bootstrap over its rows.
+
+    numerators, denominators: one number per document (for example summed loss and tokens). The
+    percentile interval is widened where needed so that it includes the value. With a single row
+    there is nothing to resample: the interval is the whole line. Source: Efron & Tibshirani 1993,
+    ch. 13.
+    """
+    top, bottom = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
+    if top.shape != bottom.shape or top.ndim != 1 or not bottom.sum() > 0:
+        raise ValueError("bootstrap_ratio needs two equally long rows with a positive denominator")
+    value = float(top.sum() / bottom.sum())
+    if len(top) == 1:
+        return Estimate(value, -np.inf, np.inf)
+    generator = np.random.default_rng(seed)
+    weights = generator.multinomial(len(top), np.full(len(top), 1 / len(top)), size=resamples)
+    drawn = weights @ bottom
+    ratios = (weights @ top)[drawn > 0] / drawn[drawn > 0]
+    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(value, min(value, float(low)), max(value, float(high)))

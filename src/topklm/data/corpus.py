@@ -1,0 +1,162 @@
+"""Corpora: a specification in, a stream of documents out. Reading single files: `readers.py`."""
+
+import hashlib
+import importlib.metadata
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ..core.errors import CorpusError
+from .readers import READERS
+
+VALIDATION_SHARE = 0.02
+"""Share of documents held out where no validation set is given."""
+
+HELP = (
+    "a .txt, .jsonl or .parquet file, a directory of them, 'code' (installed Python files), or a "
+    "dataset on the hub as owner/name or owner/name:configuration"
+)
+
+
+class Document(NamedTuple):
+    """One document: its text, and what else its row says of it (title, author, ...)."""
+
+    text: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A named, repeatable stream of documents.
+
+        for document in load_corpus("books.parquet").documents():
+            print(document.text[:40])
+    """
+
+    spec: tuple[str, ...]
+    """Where the documents come from; `load_corpus(spec)` gives the same corpus again."""
+    sources: tuple[Callable[[], Iterator[Document]], ...] = field(repr=False)
+    endless: bool = False
+    """Whether it is read only as far as training needs: a generator, a stream from the hub, `code`."""
+    keep: Callable[[str], bool] | None = field(default=None, repr=False)
+
+    def documents(self) -> Iterator[Document]:
+        """Yield every document that is not blank, in order. Raises CorpusError where one is bad."""
+        for source in self.sources:
+            for document in source():
+                if document.text.strip() and (self.keep is None or self.keep(document.text)):
+                    yield document
+
+    def split(self) -> tuple["Corpus", "Corpus"]:
+        """Split by each document's hash: the training part, and the validation part (2 %)."""
+        return (
+            replace(self, keep=lambda text: not is_held_out(text)),
+            replace(self, keep=is_held_out),
+        )
+
+
+def is_held_out(text: str) -> bool:
+    """Tell whether a document belongs to the validation part: by its SHA-256, whatever its place."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return int(digest[:8], 16) >= (1 - VALIDATION_SHARE) * 2**32
+
+
+def load_corpus(spec: str | Sequence[str], *, part: str = "train") -> Corpus:
+    """Find a corpus by its specification, or several, read one after the other.
+
+    A specification is a `.txt`, `.jsonl` or `.parquet` file (see `readers.py` for what a document
+    is in each), a directory of such files, `code` for the Python files of the installed packages,
+    or a dataset on the hub (`owner/name` or `owner/name:configuration`, streamed). Of a directory
+    with files named `train...`, `part="train"` reads only those and `part="validation"` those
+    named `validation...`.
+
+    Raises CorpusError where there is no such corpus. Files are opened here, read later.
+    """
+    specs = (spec,) if isinstance(spec, str) else tuple(spec)
+    if not specs:
+        raise CorpusError(f"no corpus is named; give {HELP}")
+    found = [_find(one, part) for one in specs]
+    return Corpus(
+        specs,
+        sources=tuple(source for corpus in found for source in corpus.sources),
+        endless=any(corpus.endless for corpus in found),
+    )
+
+
+def validation_files(spec: str | Sequence[str]) -> bool:
+    """Tell whether every specification is a directory that brings its own validation files."""
+    specs = [spec] if isinstance(spec, str) else list(spec)
+    return all(
+        Path(one).is_dir() and any(path.stem.startswith("validation") for path in _files(Path(one)))
+        for one in specs
+    )
+
+
+def _find(spec: str, part: str) -> Corpus:
+    if spec == "code":
+        return Corpus((spec,), (_installed_python,), endless=True)
+    path = Path(spec)
+    if path.is_dir():
+        paths = _files(path)
+        if any(one.stem.startswith("train") for one in paths):
+            paths = [one for one in paths if one.stem.startswith(part)]
+        if not paths:
+            raise CorpusError(f"{spec} holds no .txt, .jsonl or .parquet file for {part}")
+        return Corpus((spec,), tuple(_reader(one) for one in paths))
+    if path.is_file():
+        return Corpus((spec,), (_reader(path),))
+    looks_like_hub = re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", spec) and not (
+        path.suffix in READERS or spec.startswith(".") or Path(spec.split("/")[0]).exists()
+    )
+    if looks_like_hub:
+        return Corpus((spec,), (lambda: _streamed(spec),), endless=True)
+    raise CorpusError(f"there is no file or corpus {spec!r}; give {HELP}")
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if path.suffix in READERS and path.is_file())
+
+
+def _reader(path: Path) -> Callable[[], Iterator[Document]]:
+    if path.suffix not in READERS:
+        raise CorpusError(f"{path} has no known ending; give {', '.join(sorted(READERS))}")
+    read = READERS[path.suffix]
+    return lambda: (Document(text, labels) for text, labels in read(path))
+
+
+def _installed_python() -> Iterator[Document]:
+    """Read installed Python files in an order that mixes packages; oversized ones are data."""
+    paths = {
+        str(file): Path(str(file.locate()))
+        for distribution in importlib.metadata.distributions()
+        for file in distribution.files or ()
+        if file.suffix == ".py"
+    }
+    for name in sorted(paths, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        try:
+            text = paths[name].read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue  # an installed file that is no readable text is not the user's mistake
+        if 200 <= len(text) <= 40_000:
+            yield Document(text, {"path": name})
+
+
+def _streamed(spec: str) -> Iterator[Document]:
+    import datasets
+
+    name, _, configuration = spec.partition(":")
+    try:
+        rows = datasets.load_dataset(name, configuration or None, split="train", streaming=True)
+        for row in rows:
+            if not isinstance(row.get("text"), str):
+                raise CorpusError(f"{spec} has no text column; it has {', '.join(map(str, row))}")
+            yield Document(row["text"], {})
+    except CorpusError:
+        raise
+    except Exception as error:  # a network has many ways to fail; the user needs the cause
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CorpusError(
+            f"cannot read {spec!r}: there is no such file, and the hub answers: {reason}"
+        ) from error

@@ -1,0 +1,126 @@
+"""Tokenizers: train a byte-level BPE on a corpus, or load any transformers tokenizer."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from ..core.errors import CorpusError, InputError
+from .corpus import Corpus
+
+BOUNDARY = "<|endoftext|>"
+PAD = "<|pad|>"
+TRAINING_CHARACTERS = 10_000_000
+"""A tokenizer is trained on this much of the corpus: merges hardly change after it."""
+SMALLEST_VOCABULARY = 300
+"""256 bytes, the two special tokens, and room for at least a few merges."""
+
+
+def load_tokenizer(spec: str, *, corpus: Corpus | None = None) -> Any:
+    """Get a tokenizer by its specification.
+
+    `bpe:4096` trains a byte-level BPE of that many tokens on `corpus`; anything else is the path or
+    the name of a transformers tokenizer, which must know a token that starts or ends a text.
+    Raises InputError where there is none.
+    """
+    if spec == "bpe" or spec.startswith("bpe:"):
+        match = re.fullmatch(r"bpe:(\d+)", spec)
+        size = int(match[1]) if match else 0
+        if size < SMALLEST_VOCABULARY:
+            raise InputError(f"tokenizer {spec!r}: write bpe:N with N at least {SMALLEST_VOCABULARY}")
+        assert corpus is not None
+        return train_tokenizer(_head(corpus), size)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(spec)
+    except Exception as error:  # transformers raises many kinds here; the user needs the cause
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"tokenizer {spec!r} cannot be loaded: {reason}") from error
+    if boundary_id(tokenizer) is None:
+        raise InputError(
+            f"tokenizer {spec!r} has neither bos_token nor eos_token; documents need a boundary"
+        )
+    return tokenizer
+
+
+def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE of at most `size` tokens; any text survives encoding and decoding.
+
+    It puts `<|endoftext|>` before a text, as packing does before every document, and pads with
+    `<|pad|>`. Raises CorpusError where there is no text.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[BOUNDARY, PAD],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    iterator = iter(texts)
+    first = next(iterator, None)
+    if first is None:
+        raise CorpusError("the corpus is empty: no document has any text")
+    tokenizer.train_from_iterator(_chain(first, iterator), trainer)
+    boundary = tokenizer.token_to_id(BOUNDARY)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOUNDARY} $A", pair=f"{BOUNDARY} $A $B", special_tokens=[(BOUNDARY, boundary)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOUNDARY,
+        eos_token=BOUNDARY,
+        pad_token=PAD,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def boundary_id(tokenizer: Any) -> int | None:
+    """Return the id of the token that packing puts before every document."""
+    first: int | None = tokenizer.bos_token_id
+    return tokenizer.eos_token_id if first is None else first
+
+
+def fingerprint(tokenizer: Any) -> str:
+    """Return a hash of everything that decides how a text is tokenized."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    content = backend.to_str() if backend is not None else repr(sorted(tokenizer.get_vocab().items()))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def encode_documents(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    """Tokenize whole documents, without special tokens.
+
+    A document that happens to contain `<|endoftext|>` as text does not end there.
+    """
+    if not texts:
+        return []
+    ids: list[list[int]] = tokenizer(
+        texts, add_special_tokens=False, split_special_tokens=True, verbose=False
+    )["input_ids"]
+    return ids
+
+
+def is_run_tokenizer(path: Path) -> bool:
+    """Tell whether a directory holds a tokenizer."""
+    return (path / "tokenizer_config.json").is_file()
+
+
+def _head(corpus: Corpus) -> Iterator[str]:
+    read = 0
+    for document in corpus.documents():
+        yield document.text
+        read += len(document.text)
+        if read >= TRAINING_CHARACTERS:
+            return
+
+
+def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest

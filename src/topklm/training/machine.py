@@ -1,0 +1,56 @@
+"""What the machine does best: device, precision, attention, threads; fixed rules, stored in the run."""
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from .settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The choices a run was made with; resuming keeps them, so that its numbers stay the same."""
+
+    device: str
+    precision: str
+    attention: str
+    threads: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def for_settings(cls, settings: TrainSettings) -> "Machine":
+        """Fill in what the settings leave to `auto`."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu" and torch.backends.mps.is_available():
+            device = "mps"
+        precision = settings.precision
+        if precision == "auto":
+            precision = "bf16" if has_fast_bf16(device) else "fp32"
+        attention = settings.attention
+        if attention == "auto":
+            attention = best_attention(device, precision, settings.context)
+        return cls(device, precision, attention, settings.threads or available_threads())
+
+
+def has_fast_bf16(device: str) -> bool:
+    """Tell whether bf16 arithmetic is built into the device; emulated, it is slower than fp32."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return False
+
+
+def best_attention(device: str, precision: str, context: int) -> str:
+    """Choose the attention implementation by the rule found in `benchmarks/attention.py`."""
+    return "eager" if device == "cpu" and precision == "bf16" and context <= 256 else "sdpa"
+
+
+def available_threads() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

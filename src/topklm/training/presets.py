@@ -1,0 +1,90 @@
+"""Presets: four sizes, each a function, so that its reasons can stand beside it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ..core.errors import InputError
+from .settings import TrainSettings
+
+
+def tiny() -> TrainSettings:
+    """Minutes on a laptop's CPU: a wide stream (512 neurons a layer) with narrow blocks."""
+    return TrainSettings(preset="tiny")
+
+
+def small() -> TrainSettings:
+    """An hour or two on two cores: sentences from real text."""
+    return TrainSettings(
+        preset="small",
+        tokenizer="bpe:4096",
+        tokens=10_000_000,
+        k=48,
+        width=768,
+        depth=8,
+        heads=6,
+        mlp=512,
+        context=256,
+        batch_tokens=8192,
+        lr=1.5e-3,
+    )
+
+
+def base() -> TrainSettings:
+    """A day on one GPU: about the size of GPT-2 small."""
+    return TrainSettings(
+        preset="base",
+        data=["HuggingFaceFW/fineweb-edu:sample-10BT"],
+        tokenizer="bpe:32768",
+        tokens=2_500_000_000,
+        k=128,
+        width=1024,
+        depth=12,
+        heads=12,
+        head_dim=64,
+        mlp=3072,
+        context=1024,
+        batch_tokens=524_288,
+        lr=6e-4,
+        eval_tokens=1_048_576,
+        warmup_share=0.02,
+    )
+
+
+def large() -> TrainSettings:
+    """Many GPUs: 24 layers, as in the paper, on FineWeb-Edu."""
+    return TrainSettings(
+        preset="large",
+        data=["HuggingFaceFW/fineweb-edu:sample-100BT"],
+        tokenizer="bpe:49152",
+        tokens=25_000_000_000,
+        k=128,
+        width=2048,
+        depth=24,
+        heads=16,
+        head_dim=128,
+        mlp=5632,
+        context=2048,
+        batch_tokens=1_048_576,
+        lr=4e-4,
+        eval_tokens=4_194_304,
+        warmup_share=0.01,
+    )
+
+
+PRESETS: dict[str, Callable[[], TrainSettings]] = {
+    "tiny": tiny,
+    "small": small,
+    "base": base,
+    "large": large,
+}
+
+
+def preset(name: str, **changes: Any) -> TrainSettings:
+    """Return a preset's settings with some fields changed. Raises InputError for an unknown name.
+
+    preset("tiny", data=["books.parquet"], k=16)
+    """
+    if name not in PRESETS:
+        raise InputError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return replace(PRESETS[name](), **changes)

@@ -1,0 +1,162 @@
+"""A run directory: where its parts lie, what they say, how it is loaded."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ..core.errors import InputError, RunError
+from ..core.files import damage, read_json
+from ..data.tokenizer import fingerprint
+from ..model import TopKLMForCausalLM
+from .settings import TrainSettings
+
+FORMAT = "topklm.run/1"
+
+
+class Run:
+    """A training run on disk.
+
+    Raises RunError where the directory is none.
+
+        run = Run("runs/quickstart")
+        run.settings.k, run.finished, [step for step, _ in run.checkpoints("trace")]
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise RunError(f"there is no run {path}; 'topklm train --out DIR' makes one")
+        if not (self.path / "train.json").is_file():
+            raise RunError(f"{path} is no run: it has no train.json")
+        self.about: dict[str, Any] = read_json(self.path / "train.json")
+        if not isinstance(self.about, dict) or self.about.get("format") != FORMAT:
+            raise RunError(f"{path}/train.json is not of the format {FORMAT}")
+
+    @property
+    def settings(self) -> TrainSettings:
+        """What the run was asked to do."""
+        return TrainSettings.from_json(self.about["settings"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end; the weights are the last thing to be written."""
+        return (self.path / "model.safetensors").is_file()
+
+    def checkpoints(self, kind: str) -> list[tuple[int, Path]]:
+        """List (step, directory) of the checkpoints of a kind, `trace` or `full`, by step."""
+        found = []
+        for path in (self.path / "checkpoints").glob(f"{kind}-*"):
+            number = path.name.removeprefix(f"{kind}-")
+            if number.isdigit() and path.is_dir():
+                found.append((int(number), path))
+        return sorted(found)
+
+    def sound_checkpoints(self, kind: str) -> Iterator[tuple[int, Path, str | None]]:
+        """Yield (step, directory, damage or None), newest first, reading each file once."""
+        for step, path in reversed(self.checkpoints(kind)):
+            yield step, path, damage(path)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Read `metrics.jsonl`: one object per logged step; a line cut short by a crash is left out."""
+        path = self.path / "metrics.jsonl"
+        rows = []
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return rows
+
+
+class Loaded(NamedTuple):
+    """A trained model with its tokenizer and its run."""
+
+    model: TopKLMForCausalLM
+    tokenizer: Any
+    run: Run
+
+
+def load(path: Path | str, *, step: int | None = None) -> Loaded:
+    """Load a run's model, in fp32 and ready to be read, with its tokenizer.
+
+    step: load that tracing checkpoint instead of the final weights. Raises RunError where the run
+    is not finished, damaged, or its tokenizer is another than the one it was trained with.
+
+        model, tokenizer, run = load("runs/quickstart")
+    """
+    run = Run(path)
+    directory = run.path
+    if step is not None:
+        steps = [one for one, _ in run.checkpoints("trace")]
+        if step not in steps:
+            raise RunError(f"{path} has no tracing checkpoint {step}; it has {steps}")
+        directory = run.path / "checkpoints" / f"trace-{step}"
+        if (problem := damage(directory)) is not None:
+            raise RunError(f"checkpoint {directory} cannot be used: {problem}")
+    elif not run.finished:
+        raise RunError(f"{path} is not finished; go on with: topklm train --resume --out {path}")
+    tokenizer = load_run_tokenizer(run)
+    try:
+        with quiet_transformers():
+            model = TopKLMForCausalLM.from_pretrained(
+                directory, dtype=torch.float32, attn_implementation="sdpa"
+            )
+    except Exception as error:  # safetensors, JSON and transformers each raise their own
+        raise RunError(f"the weights of {directory} cannot be read: {_first_line(error)}") from error
+    if len(tokenizer) != model.config.vocab_size:
+        raise RunError(
+            f"the tokenizer of {path} has {len(tokenizer)} tokens, the model {model.config.vocab_size}"
+        )
+    return Loaded(model.eval(), tokenizer, run)
+
+
+def load_run_tokenizer(run: Run) -> Any:
+    """Load a run's tokenizer. Raises RunError where it is not the one it was trained with."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(run.path, local_files_only=True)
+    except Exception as error:
+        raise RunError(f"the tokenizer of {run.path} cannot be read: {_first_line(error)}") from error
+    expected = run.about.get("tokenizer_sha256")
+    if expected is not None and fingerprint(tokenizer) != expected:
+        raise RunError(f"the tokenizer of {run.path} does not match the run: it was replaced")
+    return tokenizer
+
+
+class quiet_transformers:  # noqa: N801  # reads as a statement: with quiet_transformers():
+    """Silence transformers' log lines and progress bars inside a with block."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging as transformers_logging
+
+        self.logging = transformers_logging
+        self.verbosity = transformers_logging.get_verbosity()
+        self.bars = transformers_logging.is_progress_bar_enabled()
+        transformers_logging.set_verbosity(logging.ERROR)
+        transformers_logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        self.logging.set_verbosity(self.verbosity)
+        if self.bars:
+            self.logging.enable_progress_bar()
+
+
+def read_settings(path: Path) -> TrainSettings:
+    """Read settings from a run directory, its train.json, or a JSON file of settings."""
+    if path.is_dir():
+        return Run(path).settings
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds no settings: it is no JSON object")
+    if content.get("format") == FORMAT:
+        content = content["settings"]
+    return TrainSettings.from_json(content)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

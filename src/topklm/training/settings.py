@@ -1,0 +1,169 @@
+"""What can be chosen about a training run. Each field's help is also the command line's."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from ..core.errors import InputError
+from ..model import TopKLMConfig
+
+ANNEALS = ("none", "k", "blend")
+PRECISIONS = ("auto", "bf16", "fp32")
+ATTENTIONS = ("auto", "eager", "sdpa")
+
+
+def setting(default: Any, text: str) -> Any:
+    """Declare a field with its help text."""
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata={"help": text})
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """Everything that decides a run, besides the machine and the versions installed.
+
+    Raises InputError where a value is out of range or two contradict each other.
+    """
+
+    # fmt: off
+    preset: str = setting("tiny", "the preset these settings started from")
+    data: list[str] = setting(["code"], "training text: file, directory, 'code', or a hub dataset")
+    validation: list[str] | None = setting(None, "held-out text; default: 2 % of the documents")
+    tokenizer: str = setting("bpe:2048", "bpe:N trains a byte-level BPE of N tokens; or a path or name")
+    tokens: int = setting(1_000_000, "tokens to train on")
+    seed: int = setting(0, "seed of the weights, of the order of the data, of everything")
+
+    dense: bool = setting(False, "train the dense twin: no TopK, everything else the same")
+    k: int = setting(32, "entries kept per token at each TopK layer")
+    topk_by: str = setting("value", "how entries are ranked: value, magnitude or positive")
+    n_nontopk: int = setting(2, "number of final layers kept dense")
+    topk_layers: list[int] | None = setting(None, "layers with TopK, as in 0,1,3; default: all but the last n_nontopk")
+    anneal: str = setting("none", "come down to k during training: none, k or blend")
+    anneal_share: float = setting(0.5, "share of the steps over which k is annealed")
+
+    width: int = setting(512, "width of the residual stream: neurons per layer")
+    depth: int = setting(6, "number of blocks")
+    heads: int = setting(4, "attention heads per block")
+    head_dim: int = setting(32, "width of one head, even")
+    mlp: int = setting(320, "width of a block's MLP")
+    context: int = setting(128, "tokens per training block")
+
+    lr: float = setting(2e-3, "peak learning rate")
+    batch_tokens: int = setting(4096, "tokens per step, all devices together; a multiple of context")
+    warmup_share: float = setting(0.05, "share of the steps over which the learning rate rises")
+    weight_decay: float = setting(0.1, "AdamW's weight decay")
+    grad_clip: float = setting(1.0, "largest gradient norm")
+
+    precision: str = setting("auto", "auto, bf16 (autocast) or fp32; auto is bf16 where the processor has it")
+    attention: str = setting("auto", "attention implementation: auto, eager or sdpa")
+    threads: int = setting(0, "CPU threads; 0: as many as this process may use")
+    compile: bool = setting(False, "compile the model with torch.compile")
+
+    evaluations: int = setting(10, "held-out evaluations over the run, besides step 0")
+    eval_tokens: int = setting(65_536, "at most this many held-out tokens an evaluation")
+    full_checkpoints: int = setting(20, "points over the run from which it can be resumed")
+    trace_checkpoints: int = setting(16, "evenly spaced tracing checkpoints, besides steps 0, 1, 2, 4, ...")
+    report_to: list[str] = setting([], "trackers for the Trainer: tensorboard, wandb, trackio")
+    # fmt: on
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "k", "width", "depth", "heads", "head_dim", "mlp", "context"):
+            _require(self, name, getattr(self, name) >= 1, "1 or more")
+        for name in ("evaluations", "full_checkpoints", "trace_checkpoints", "batch_tokens"):
+            _require(self, name, getattr(self, name) >= 1, "1 or more")
+        for name in ("seed", "threads", "n_nontopk", "weight_decay", "eval_tokens"):
+            _require(self, name, getattr(self, name) >= 0, "0 or more")
+        for name in ("lr", "grad_clip"):
+            value = getattr(self, name)
+            _require(self, name, math.isfinite(value) and value > 0, "a positive number")
+        for name in ("anneal_share", "warmup_share"):
+            _require(self, name, 0 <= getattr(self, name) <= 1, "a share in 0..1")
+        _require(self, "context", self.context >= 8, "8 or more")
+        _require(self, "anneal", self.anneal in ANNEALS, f"one of {', '.join(ANNEALS)}")
+        _require(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
+        _require(self, "attention", self.attention in ATTENTIONS, f"one of {', '.join(ATTENTIONS)}")
+        if self.batch_tokens % self.context:
+            raise InputError(
+                f"batch_tokens={self.batch_tokens} is no multiple of context={self.context}"
+            )
+
+    @property
+    def batch_blocks(self) -> int:
+        """Blocks per step."""
+        return self.batch_tokens // self.context
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return max(1, round(self.tokens / self.batch_tokens))
+
+    def model_config(self, **vocabulary: Any) -> TopKLMConfig:
+        """Build the model's configuration; `vocabulary` holds its size and special tokens.
+
+        Raises InputError where the fields do not fit each other.
+        """
+        layers: dict[str, Any] = {"n_nontopk": self.n_nontopk}
+        if self.topk_layers is not None:
+            layers = {"topk_layers": self.topk_layers}
+        try:
+            config = TopKLMConfig(
+                hidden_size=self.width,
+                num_hidden_layers=self.depth,
+                num_attention_heads=self.heads,
+                head_dim=self.head_dim,
+                intermediate_size=self.mlp,
+                max_position_embeddings=self.context,
+                topk_k=self.k,
+                topk_by=self.topk_by,
+                tie_word_embeddings=True,
+                **layers,
+                **vocabulary,
+            )
+            # Checked as a TopK model first: the dense twin of an impossible model is a mistake too.
+            if self.dense:
+                config = TopKLMConfig.from_dict(config.to_dict(), topk_layers=[])
+        except Exception as error:  # ValueError, or a strict dataclass's own kind
+            raise InputError(str(error).splitlines()[-1].strip()) from None
+        return config
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "TrainSettings":
+        """Read what `as_json` wrote. Raises InputError for an unknown field or a wrong type."""
+        known = {one.name: one for one in fields(cls)}
+        for name, value in content.items():
+            if name not in known:
+                raise InputError(f"unknown setting {name!r}; settings are {', '.join(known)}")
+            check_type(name, value, str(known[name].type))
+        return cls(**content)
+
+
+def help_of(name: str) -> str:
+    """Return a setting's help text."""
+    return str(next(one for one in fields(TrainSettings) if one.name == name).metadata["help"])
+
+
+def check_type(name: str, value: Any, declared: str) -> None:
+    """Raise InputError where a JSON value is not of a setting's declared type."""
+    fits = {
+        "int": lambda x: isinstance(x, int) and not isinstance(x, bool),
+        "float": lambda x: isinstance(x, int | float) and not isinstance(x, bool),
+        "bool": lambda x: isinstance(x, bool),
+        "str": lambda x: isinstance(x, str),
+        "list[str]": lambda x: isinstance(x, list) and all(isinstance(one, str) for one in x),
+        "list[int]": lambda x: isinstance(x, list) and all(type(one) is int for one in x),
+        "None": lambda x: x is None,
+    }
+    kinds = declared.replace("<class '", "").replace("'>", "").split(" | ")
+    if not any(fits[kind](value) for kind in kinds):
+        raise InputError(f"setting {name}={value!r} should be {' or '.join(kinds)}")
+
+
+def _require(settings: TrainSettings, name: str, holds: bool, allowed: str) -> None:
+    if not holds:
+        raise InputError(f"{name}={getattr(settings, name)} is not allowed; choose {allowed}")

@@ -1,0 +1,303 @@
+"""Train a model from settings, or resume one: the whole path, top to bottom."""
+
+import importlib.metadata
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from transformers import TrainingArguments, set_seed
+
+from .. import __version__
+from ..core.errors import CorpusError, RunError, TopKLMError
+from ..core.files import disk_full_is_said, locked, remove_partial, write_json
+from ..data import Blocks, Packed, load_corpus, load_tokenizer, pack
+from ..data.corpus import Corpus, validation_files
+from ..data.tokenizer import boundary_id, fingerprint
+from ..model import TopKLMForCausalLM
+from .callbacks import Pace, ProgressBar, Recorder, Tracer, sampler
+from .machine import Machine
+from .run import FORMAT, Run, load_run_tokenizer, quiet_transformers
+from .settings import TrainSettings
+from .trainer import Shuffled, TopKTrainer
+
+Say = Callable[[str], None]
+WORK = ".partial-work"
+"""Where the Trainer writes a checkpoint before it is sealed; swept away at every start."""
+
+
+class Interrupted(TopKLMError):
+    """Training was stopped by Ctrl-C or SIGTERM, with a checkpoint."""
+
+
+def train(
+    settings: TrainSettings,
+    out: Path | str,
+    *,
+    say: Say = lambda message: None,
+    console: Console | None = None,
+) -> Run:
+    """Train a TopK model, or its dense twin, into the new directory `out`.
+
+    say: called with each message. console: where to draw a progress bar; none by default.
+    Raises InputError (RunError, CorpusError, DiskFullError) where settings, text, directory or disk
+    do not allow it, TrainingError on a loss that is not finite, Interrupted after a signal.
+
+        run = train(preset("tiny", data=["books.parquet"]), "runs/books")
+    """
+    out = Path(out)
+    settings.model_config(vocab_size=SMALL)  # wrong sizes are said before anything is written
+    corpora = find_corpora(settings)
+    if (out / "train.json").is_file():
+        raise RunError(f"{out} holds a run already; go on with --resume, or choose another directory")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} exists already; choose another directory")
+    with disk_full_is_said(_existing(out)):
+        out.mkdir(parents=True, exist_ok=True)
+        with locked(out):
+            about = {
+                "format": FORMAT,
+                "settings": settings.as_json(),
+                "steps": settings.steps,
+                "versions": versions(),
+                "machine": Machine.for_settings(settings).as_json(),
+            }
+            write_json(out / "train.json", about)
+            return _run(Run(out), corpora, say=say, console=console)
+
+
+def resume(
+    out: Path | str, *, say: Say = lambda message: None, console: Console | None = None
+) -> Run:
+    """Go on with the run in `out` from its newest sound checkpoint, or from the start.
+
+    A finished run is returned as it is. Raises as `train` does, and RunError where there is no run.
+    """
+    run = Run(out)
+    with disk_full_is_said(run.path), locked(run.path):
+        if run.finished:
+            say(f"{out} is finished already, at step {run.settings.steps}: nothing to do")
+            return run
+        return _run(run, find_corpora(run.settings), say=say, console=console)
+
+
+SMALL = 300  # a vocabulary for checking sizes before the tokenizer exists
+
+
+def find_corpora(settings: TrainSettings) -> tuple[Corpus, Corpus]:
+    """Find the training and the validation corpus; nothing is read yet."""
+    corpus = load_corpus(settings.data)
+    if settings.validation is not None:
+        return corpus, load_corpus(settings.validation, part="validation")
+    if validation_files(settings.data):
+        return corpus, load_corpus(settings.data, part="validation")
+    return corpus.split()
+
+
+def _run(run: Run, corpora: tuple[Corpus, Corpus], *, say: Say, console: Console | None) -> Run:
+    settings, machine = run.settings, Machine(**run.about["machine"])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(machine.threads)
+    try:
+        with quiet_transformers():
+            sweep(run)
+            tokenizer, training, held_out = prepare(run, corpora, say=say)
+            model = new_model(settings, tokenizer, attention=machine.attention)
+            say(describe(model, settings, machine, training))
+            _fit(run, model, tokenizer, (training, held_out), say=say, console=console)
+            finish(run, model)
+    finally:
+        torch.set_num_threads(threads)
+    return Run(run.path)
+
+
+def prepare(run: Run, corpora: tuple[Corpus, Corpus], *, say: Say) -> tuple[Any, Packed, Packed]:
+    """Get the tokenizer and the packed parts, or what is left to do of them, and note their hashes."""
+    settings = run.settings
+    if "tokenizer_sha256" in run.about:
+        tokenizer = load_run_tokenizer(run)
+    else:
+        say(f"tokenizer: {settings.tokenizer}, from {', '.join(settings.data)}")
+        tokenizer = load_tokenizer(settings.tokenizer, corpus=corpora[0])
+        tokenizer.model_max_length = settings.context
+        tokenizer.save_pretrained(run.path)
+        run.about["tokenizer_sha256"] = fingerprint(tokenizer)
+        write_json(run.path / "train.json", run.about)
+    limits = {
+        "train": settings.tokens,
+        "validation": max(8 * settings.context, min(settings.tokens // 50, 1_000_000)),
+    }
+    packed = {}
+    for name, corpus in zip(limits, corpora, strict=True):
+        say(f"packing the {name} part")
+        limit = limits[name] if corpus.endless else None
+        try:
+            packed[name] = pack(corpus, tokenizer, run.path / "data", name, max_tokens=limit)
+        except CorpusError as error:
+            if name == "validation" and settings.validation is None and "is empty" in str(error):
+                raise CorpusError(
+                    "no document fell into the 2 % held out for validation: the corpus is too small; "
+                    "give held-out text with --validation"
+                ) from None
+            raise
+        if len(packed[name].tokens) < settings.context:
+            raise CorpusError(
+                f"the {name} part has {len(packed[name].tokens)} tokens, less than one block of "
+                f"{settings.context}; give more text or a smaller --context"
+            )
+    run.about["corpus"] = {name: part.about for name, part in packed.items()}
+    write_json(run.path / "train.json", run.about)
+    return tokenizer, packed["train"], packed["validation"]
+
+
+def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> TopKLMForCausalLM:
+    """Draw a model's initial weights; a TopK model and its dense twin get the same."""
+    config = settings.model_config(
+        vocab_size=len(tokenizer),
+        bos_token_id=boundary_id(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    config._attn_implementation = attention
+    set_seed(settings.seed)
+    return TopKLMForCausalLM(config)
+
+
+def _fit(
+    run: Run,
+    model: TopKLMForCausalLM,
+    tokenizer: Any,
+    parts: tuple[Packed, Packed],
+    *,
+    say: Say,
+    console: Console | None,
+) -> None:
+    settings = run.settings
+    training, held_out = (Blocks(part, settings.context) for part in parts)
+    length = settings.steps * settings.batch_blocks
+    checkpoint, step = newest_checkpoint(run, say=say)
+    pace = Pace(settings)
+    recorder = Recorder(run.path / "metrics.jsonl", settings, sampler(tokenizer, seed=settings.seed))
+    recorder.rewind(step)
+    trainer = TopKTrainer(
+        run_directory=run.path,
+        model=model,
+        args=training_arguments(run, evaluate_first=checkpoint is None),
+        train_dataset=Shuffled(training, length=length, seed=settings.seed),
+        eval_dataset=spread(held_out, settings.eval_tokens // settings.context),
+        callbacks=[pace, recorder, Tracer(run.path / "checkpoints", settings)],
+    )
+    for unwanted in ("PrinterCallback", "ProgressCallback"):  # ours shows more
+        for callback in list(trainer.callback_handler.callbacks):
+            if type(callback).__name__ == unwanted:
+                trainer.remove_callback(callback)
+    with ExitStack() as stack:
+        if console is not None:
+            recorder.shown = stack.enter_context(ProgressBar(console, steps=settings.steps))
+        stack.enter_context(pace.stopped_by_signals())
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if pace.stopping and trainer.state.global_step < settings.steps:
+        raise Interrupted(
+            f"interrupted at step {trainer.state.global_step} of {settings.steps}; "
+            f"go on with: topklm train --resume --out {run.path}"
+        )
+    if not settings.dense:
+        model.set_topk(k=settings.k, blend=1.0)
+
+
+def newest_checkpoint(run: Run, *, say: Say) -> tuple[Path | None, int]:
+    """Find the newest full checkpoint that is whole; name and pass over the damaged ones."""
+    for step, path, problem in run.sound_checkpoints("full"):
+        if problem is None:
+            say(f"resumed from step {step}")
+            return path, step
+        say(f"checkpoint {path.name} is damaged ({problem}): skipped")
+    if (run.path / "metrics.jsonl").is_file():
+        say("no full checkpoint yet: starting from step 0")
+    return None, 0
+
+
+def training_arguments(run: Run, *, evaluate_first: bool) -> TrainingArguments:
+    """Translate a run's settings into the Trainer's arguments."""
+    settings, machine = run.settings, Machine(**run.about["machine"])
+    return TrainingArguments(
+        output_dir=str(run.path / "checkpoints" / WORK),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_blocks,
+        per_device_eval_batch_size=settings.batch_blocks,
+        learning_rate=settings.lr,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": 0.1},
+        warmup_steps=round(settings.warmup_share * settings.steps),
+        weight_decay=settings.weight_decay,
+        adam_beta2=0.95,
+        max_grad_norm=settings.grad_clip,
+        optim="adamw_torch_fused",
+        bf16=machine.precision == "bf16",
+        use_cpu=machine.device == "cpu",
+        torch_compile=settings.compile,
+        dataloader_pin_memory=machine.device == "cuda",
+        seed=settings.seed,
+        eval_on_start=evaluate_first,
+        prediction_loss_only=True,
+        logging_strategy="no",
+        eval_strategy="no",
+        save_strategy="no",
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to=settings.report_to or "none",
+        run_name=run.path.name,
+    )
+
+
+def spread(blocks: Blocks, count: int) -> torch.utils.data.Subset[dict[str, torch.Tensor]]:
+    """Take about `count` blocks, evenly spread over all of them."""
+    step = max(1, len(blocks) // max(1, count))
+    return torch.utils.data.Subset(blocks, range(0, len(blocks), step))
+
+
+def finish(run: Run, model: TopKLMForCausalLM) -> None:
+    """Put the final model into the run, weights last, and drop what was only needed to resume."""
+    written = run.path / ".partial-final"
+    model.save_pretrained(written)
+    for path in sorted(written.iterdir(), key=lambda path: path.suffix == ".safetensors"):
+        path.replace(run.path / path.name)
+    sweep(run)
+    for _, path in run.checkpoints("full"):
+        shutil.rmtree(path)
+
+
+def sweep(run: Run) -> None:
+    """Delete what a killed process left half-written."""
+    for directory in (run.path, run.path / "checkpoints", run.path / "data"):
+        remove_partial(directory)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that can change a run's numbers."""
+    names = ("torch", "transformers", "accelerate", "tokenizers", "numpy")
+    return {"topklm": __version__, **{name: importlib.metadata.version(name) for name in names}}
+
+
+def describe(
+    model: TopKLMForCausalLM, settings: TrainSettings, machine: Machine, training: Packed
+) -> str:
+    """Say in one line what is about to be trained."""
+    kept = "dense" if settings.dense else f"k {settings.k} after blocks {model.config.topk_layers}"
+    size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return (
+        f"{size:.1f}M parameters, width {settings.width}, {kept}; {settings.steps:,} steps of "
+        f"{settings.batch_tokens:,} tokens, {len(training.tokens):,} packed; {machine.device}, "
+        f"{machine.precision}, {machine.attention} attention, {machine.threads} threads"
+    )
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+

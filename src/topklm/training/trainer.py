@@ -1,0 +1,122 @@
+"""transformers' Trainer, with what a run needs: order of data, sealed checkpoints, live neurons.
+
+When to log, evaluate, save or change k is decided in `callbacks.py`.
+"""
+
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset, SequentialSampler
+from transformers import Trainer
+
+from ..core.errors import TrainingError
+from ..core.files import PARTIAL, seal
+from ..data import Blocks
+from ..model import TopKLMForCausalLM
+
+LIVE_DENSITY = 1e-4
+"""A live neuron fires on more than 1 token in 10,000."""
+KEPT_CHECKPOINTS = 2
+"""Full checkpoints kept: the newest, and the one before in case the newest is damaged."""
+
+
+class Shuffled(Dataset[dict[str, Tensor]]):
+    """Blocks in a random order, epoch after epoch, `length` of them in all.
+
+    The order depends on the seed and the place alone, so a resumed run just starts further on.
+    """
+
+    def __init__(self, blocks: Blocks, *, length: int, seed: int) -> None:
+        self.blocks, self.length, self.seed = blocks, length, seed
+        self.epoch = -1
+        self.order: Any = None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        epoch, place = divmod(index, len(self.blocks))
+        if epoch != self.epoch:
+            self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.blocks))
+            self.epoch = epoch
+        return self.blocks[int(self.order[place])]
+
+
+class TopKTrainer(Trainer):
+    """Trainer for one run directory."""
+
+    def __init__(self, *, run_directory: Path, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.checkpoints = run_directory / "checkpoints"
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        return SequentialSampler(train_dataset or self.train_dataset)  # `Shuffled` has the order
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Run one step. Raises TrainingError on a loss that is not finite."""
+        loss = super().training_step(*args, **kwargs)
+        if not math.isfinite(float(loss)):
+            raise TrainingError(
+                f"the loss is {float(loss)} at step {self.state.global_step + 1}; "
+                "try a smaller --lr, or --precision fp32"
+            )
+        return loss
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate, and count along the way which neurons are live."""
+        assert isinstance(self.model, TopKLMForCausalLM)
+        with counted_firings(self.model) as counts:
+            output = super().evaluation_loop(*args, **kwargs)
+        for layer, (fired, tokens) in counts.items():
+            live = (fired.double() / max(1, tokens) > LIVE_DENSITY).double().mean()
+            output.metrics[f"eval_live_L{layer}"] = float(live)
+        return output
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Write a full checkpoint beside, seal it, and drop the older ones."""
+        super()._save_checkpoint(model, trial)
+        step = self.state.global_step
+        written = Path(self.args.output_dir) / f"checkpoint-{step}"
+        # The trainer's arguments are a pickle that nothing reads; the run's settings are in train.json.
+        (written / "training_args.bin").unlink(missing_ok=True)
+        seal(written, self.checkpoints / f"full-{step}")
+        full = sorted(
+            (path for path in self.checkpoints.glob("full-*")),
+            key=lambda path: int(path.name.removeprefix("full-")),
+        )
+        for old in full[:-KEPT_CHECKPOINTS]:
+            # Renamed first: a deletion cut short must not leave a checkpoint that looks whole.
+            doomed = old.with_name(PARTIAL + old.name)
+            old.rename(doomed)
+            shutil.rmtree(doomed)
+
+
+@contextmanager
+def counted_firings(model: TopKLMForCausalLM) -> Iterator[dict[int, tuple[Tensor, int]]]:
+    """Count firings inside a with block: per TopK layer, firings of each neuron and tokens seen."""
+    counts: dict[int, tuple[Tensor, int]] = {}
+
+    def counter(layer: int) -> Any:
+        def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            rows = output.reshape(-1, output.shape[-1])
+            fired, tokens = counts.get(layer, (torch.zeros_like(rows[0], dtype=torch.int64), 0))
+            counts[layer] = (fired + (rows != 0).sum(0), tokens + len(rows))
+
+        return count
+
+    handles = [
+        module.register_forward_hook(counter(layer))
+        for layer, module in model.model.topk_modules().items()
+    ]
+    try:
+        yield counts
+    finally:
+        for handle in handles:
+            handle.remove()
