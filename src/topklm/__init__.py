@@ -1,3 +1,74 @@
-"""TopK language models: train, measure, read, steer and trace them."""
+"""TopK language models: train, measure, read, steer and trace them.
+
+The public surface; everything else may change. A name is imported when first used.
+
+    import topklm
+
+    run = topklm.train(topklm.preset("tiny", data=["books.parquet"]), "runs/books")
+    model, tokenizer, run = topklm.load("runs/books")
+    codes = model.codes(tokenizer("Once upon a time", return_tensors="pt").input_ids)
+"""
+
+from typing import TYPE_CHECKING
+
+from .core.lazy import lazy_names
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .core.errors import CorpusError, InputError, RunError, TopKLMError, TrainingError
+    from .core.site import Neuron
+    from .core.stats import Estimate
+    from .data.corpus import load_corpus
+    from .evaluation.heldout import HeldOut, held_out
+    from .metrics.tokens import token_entropy, token_mass
+    from .model import SparseCodes, TopK, TopKLMConfig, TopKLMForCausalLM, TopKLMModel, topk
+    from .training.loop import resume, train
+    from .training.presets import preset
+    from .training.run import Run, load
+    from .training.settings import TrainSettings
+
+__all__ = [
+    "CorpusError",
+    "Estimate",
+    "HeldOut",
+    "InputError",
+    "Neuron",
+    "Run",
+    "RunError",
+    "SparseCodes",
+    "TopK",
+    "TopKLMConfig",
+    "TopKLMError",
+    "TopKLMForCausalLM",
+    "TopKLMModel",
+    "TrainSettings",
+    "TrainingError",
+    "held_out",
+    "load",
+    "load_corpus",
+    "preset",
+    "resume",
+    "token_entropy",
+    "token_mass",
+    "topk",
+    "train",
+]
+
+_MODULES = {
+    "core.errors": ("CorpusError", "InputError", "RunError", "TopKLMError", "TrainingError"),
+    "core.site": ("Neuron",),
+    "core.stats": ("Estimate",),
+    "data.corpus": ("load_corpus",),
+    "evaluation.heldout": ("HeldOut", "held_out"),
+    "metrics.tokens": ("token_entropy", "token_mass"),
+    "model": ("SparseCodes", "TopK", "TopKLMConfig", "TopKLMForCausalLM", "TopKLMModel", "topk"),
+    "training.loop": ("resume", "train"),
+    "training.presets": ("preset",),
+    "training.run": ("Run", "load"),
+    "training.settings": ("TrainSettings",),
+}
+
+__getattr__, __dir__ = lazy_names(
+    __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+)

@@ -1,12 +1,13 @@
 """Names of neurons: `L3/N17` is neuron 17 of the residual stream after block 3."""
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from .errors import InputError
 
 
-class Neuron(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Neuron:
     """One coordinate of the residual stream after a block.
 
     >>> str(Neuron(3, 17)), Neuron.parse("L3/N17")

@@ -31,8 +31,8 @@ class Document(NamedTuple):
 class Corpus:
     """A named, repeatable stream of documents.
 
-        for document in load_corpus("books.parquet").documents():
-            print(document.text[:40])
+    for document in load_corpus("books.parquet").documents():
+        print(document.text[:40])
     """
 
     spec: tuple[str, ...]

@@ -58,9 +58,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
         with pyarrow.parquet.ParquetFile(path) as file:
             schema = file.schema_arrow
             if "text" not in schema.names:
-                raise CorpusError(
-                    f"{path} has no column 'text'; it has {', '.join(schema.names) or 'none'}"
-                )
+                raise CorpusError(f"{path} has no column 'text'; it has {', '.join(schema.names) or 'none'}")
             names = [
                 name
                 for name in schema.names

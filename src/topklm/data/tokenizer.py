@@ -39,9 +39,7 @@ def load_tokenizer(spec: str, *, corpus: Corpus | None = None) -> Any:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"tokenizer {spec!r} cannot be loaded: {reason}") from error
     if boundary_id(tokenizer) is None:
-        raise InputError(
-            f"tokenizer {spec!r} has neither bos_token nor eos_token; documents need a boundary"
-        )
+        raise InputError(f"tokenizer {spec!r} has neither bos_token nor eos_token; documents need a boundary")
     return tokenizer
 
 

@@ -17,9 +17,9 @@ AutoConfig.register("topklm", TopKLMConfig)
 AutoModel.register(TopKLMConfig, TopKLMModel)
 AutoModelForCausalLM.register(TopKLMConfig, TopKLMForCausalLM)
 # A saved checkpoint then carries these files, for `trust_remote_code` where topklm is missing.
-TopKLMConfig.register_for_auto_class()
-TopKLMModel.register_for_auto_class("AutoModel")
-TopKLMForCausalLM.register_for_auto_class("AutoModelForCausalLM")
+TopKLMConfig.register_for_auto_class()  # type: ignore[no-untyped-call]
+TopKLMModel.register_for_auto_class("AutoModel")  # type: ignore[no-untyped-call]
+TopKLMForCausalLM.register_for_auto_class("AutoModelForCausalLM")  # type: ignore[no-untyped-call]
 
 __all__ = [
     "SparseCodes",

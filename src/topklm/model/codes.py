@@ -1,7 +1,5 @@
 """Sparse codes: (index, value) pairs per token, the one currency for sparse states."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,7 +50,7 @@ class SparseCodes:
             raise ValueError(f"indices must lie in 0..{self.width - 1}")
 
     @classmethod
-    def from_dense(cls, dense: Tensor) -> SparseCodes:
+    def from_dense(cls, dense: Tensor) -> "SparseCodes":
         """Collect the non-zero entries (NaN is one) of `dense`, shape (..., width), row by row."""
         rows = dense.detach().reshape(-1, dense.shape[-1])
         row, index = rows.nonzero(as_tuple=True)
@@ -60,7 +58,7 @@ class SparseCodes:
         return cls(_offsets(counts), index.to(torch.int32), rows[row, index], rows.shape[-1])
 
     @classmethod
-    def cat(cls, parts: Sequence[SparseCodes]) -> SparseCodes:
+    def cat(cls, parts: Sequence["SparseCodes"]) -> "SparseCodes":
         """Put the rows of several codes of one width after each other."""
         if not parts or any(part.width != parts[0].width for part in parts):
             widths = [part.width for part in parts]
@@ -88,16 +86,16 @@ class SparseCodes:
         dense[self.rows, self.indices.long()] = self.values
         return dense
 
-    def to(self, device: torch.device | str) -> SparseCodes:
+    def to(self, device: torch.device | str) -> "SparseCodes":
         """Return the same codes on another device."""
-        moved = (part.to(device) for part in (self.offsets, self.indices, self.values))
-        return SparseCodes(*moved, self.width)
+        offsets, indices, values = self.offsets, self.indices, self.values
+        return SparseCodes(offsets.to(device), indices.to(device), values.to(device), self.width)
 
     def __len__(self) -> int:
         """Count the rows (tokens)."""
         return self.offsets.shape[0] - 1
 
-    def __getitem__(self, rows: slice | int) -> SparseCodes:
+    def __getitem__(self, rows: slice | int) -> "SparseCodes":
         """Return a contiguous run of rows; an integer gives a single row."""
         if isinstance(rows, int):
             start = range(len(self))[rows]  # raises IndexError out of range, as a list does

@@ -44,7 +44,7 @@ class TopKLMConfig(LlamaConfig):
                 f"hidden_size={self.hidden_size} is no multiple of num_attention_heads="
                 f"{self.num_attention_heads}; choose one that is, or give head_dim"
             )
-        super().__post_init__(**kwargs)
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         if self.topk_k is None:
             self.topk_k = self.hidden_size
         depth = self.num_hidden_layers
@@ -65,9 +65,7 @@ class TopKLMConfig(LlamaConfig):
         """Check the sizes; the stream's width is free of the heads'."""
         heads, shared = self.num_attention_heads, self.num_key_value_heads
         if shared is None or heads % shared:
-            raise ValueError(
-                f"num_attention_heads={heads} is no multiple of num_key_value_heads={shared}"
-            )
+            raise ValueError(f"num_attention_heads={heads} is no multiple of num_key_value_heads={shared}")
         if self.head_dim is None or self.head_dim < 2 or self.head_dim % 2:
             raise ValueError(f"head_dim={self.head_dim} must be even: rotary positions turn pairs")
 

@@ -54,14 +54,15 @@ class TopKLMModel(TopKLMPreTrainedModel, LlamaModel):
         self.padding_idx = config.pad_token_id
         self.vocab_size = config.vocab_size
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size, self.padding_idx)
+        sparse = config.topk_layers or []
         self.layers = nn.ModuleList(
-            (TopKLMDecoderLayer if layer in config.topk_layers else LlamaDecoderLayer)(config, layer)
+            (TopKLMDecoderLayer if layer in sparse else LlamaDecoderLayer)(config, layer)
             for layer in range(config.num_hidden_layers)
         )
         self.norm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.rotary_emb = LlamaRotaryEmbedding(config=config)
         self.gradient_checkpointing = False
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def topk_modules(self) -> dict[int, TopK]:
         """Return the TopK module of every TopK layer, by layer."""
@@ -120,7 +121,7 @@ class TopKLMForCausalLM(TopKLMPreTrainedModel, LlamaForCausalLM):
         self.model = TopKLMModel(config)
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def set_topk(self, *, k: int | list[int] | None = None, blend: float | None = None) -> None:
         """Change k or the blend of all TopK layers; see `TopKLMModel.set_topk`."""
@@ -128,4 +129,5 @@ class TopKLMForCausalLM(TopKLMPreTrainedModel, LlamaForCausalLM):
 
     def codes(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> dict[int, SparseCodes]:
         """Return every TopK layer's codes, from one forward pass; see `TopKLMModel.codes`."""
-        return self.model.codes(input_ids, attention_mask)
+        codes: dict[int, SparseCodes] = self.model.codes(input_ids, attention_mask)
+        return codes

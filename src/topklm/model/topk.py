@@ -41,10 +41,8 @@ def topk(x: Tensor, k: int, *, by: str = "value") -> Tensor:
     check_k(k, x.shape[-1])
     if not x.is_floating_point():
         raise TypeError(f"topk needs a floating-point tensor, not {x.dtype}")
-    if k == x.shape[-1]:
-        kept = None
-    else:
-        kept = topk_mask(x.detach().abs() if by == "magnitude" else x.detach(), k)
+    keys = x.detach().abs() if by == "magnitude" else x.detach()
+    kept = None if k == x.shape[-1] else topk_mask(keys, k)
     if by == "positive":
         above = ~(x <= 0)  # not `x > 0`: NaN stays visible
         kept = above if kept is None else kept & above

@@ -2,13 +2,18 @@
 
 Here: `train`, presets, schedules of k and of checkpoints, what a run directory is, `load`.
 Not here: text and tokens (`data/`), held-out measures (`evaluation/`).
-Start with `train.py`; `settings.py` says what can be chosen.
+Start with `loop.py`; `settings.py` says what can be chosen.
 """
 
-from .presets import PRESETS, preset
-from .run import Loaded, Run, load
-from .settings import TrainSettings
-from .train import Interrupted, resume, train
+from typing import TYPE_CHECKING
+
+from ..core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .loop import Interrupted, resume, train
+    from .presets import PRESETS, preset
+    from .run import Loaded, Run, load
+    from .settings import TrainSettings
 
 __all__ = [
     "PRESETS",
@@ -21,3 +26,18 @@ __all__ = [
     "resume",
     "train",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Interrupted": f"{__name__}.loop",
+        "Loaded": f"{__name__}.run",
+        "PRESETS": f"{__name__}.presets",
+        "Run": f"{__name__}.run",
+        "TrainSettings": f"{__name__}.settings",
+        "load": f"{__name__}.run",
+        "preset": f"{__name__}.presets",
+        "resume": f"{__name__}.loop",
+        "train": f"{__name__}.loop",
+    },
+)

@@ -2,14 +2,16 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import safe_open
 
 from ..core.errors import InputError, RunError
-from ..core.files import damage, read_json
+from ..core.files import damage, read_json, sha256_file
 from ..data.tokenizer import fingerprint
 from ..model import TopKLMForCausalLM
 from .settings import TrainSettings
@@ -45,6 +47,21 @@ class Run:
     def finished(self) -> bool:
         """Whether training came to its end; the weights are the last thing to be written."""
         return (self.path / "model.safetensors").is_file()
+
+    @property
+    def revision(self) -> str | None:
+        """SHA-256 of the final weights, which names them wherever results are stored."""
+        path = self.path / "model.safetensors"
+        return sha256_file(path) if path.is_file() else None
+
+    @property
+    def parameters(self) -> int | None:
+        """Number of parameters, read from the head of the weights' file."""
+        if not self.finished:
+            return None
+        with safe_open(self.path / "model.safetensors", "pt") as weights:
+            shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+        return int(sum(math.prod(shape) for shape in shapes))
 
     def checkpoints(self, kind: str) -> list[tuple[int, Path]]:
         """List (step, directory) of the checkpoints of a kind, `trace` or `full`, by step."""
@@ -111,7 +128,8 @@ def load(path: Path | str, *, step: int | None = None) -> Loaded:
         raise RunError(
             f"the tokenizer of {path} has {len(tokenizer)} tokens, the model {model.config.vocab_size}"
         )
-    return Loaded(model.eval(), tokenizer, run)
+    model.train(False)
+    return Loaded(model, tokenizer, run)
 
 
 def load_run_tokenizer(run: Run) -> Any:

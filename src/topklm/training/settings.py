@@ -39,7 +39,7 @@ class TrainSettings:
     k: int = setting(32, "entries kept per token at each TopK layer")
     topk_by: str = setting("value", "how entries are ranked: value, magnitude or positive")
     n_nontopk: int = setting(2, "number of final layers kept dense")
-    topk_layers: list[int] | None = setting(None, "layers with TopK, as in 0,1,3; default: all but the last n_nontopk")
+    topk_layers: list[int] | None = setting(None, "layers with TopK; default: all but the last n_nontopk")
     anneal: str = setting("none", "come down to k during training: none, k or blend")
     anneal_share: float = setting(0.5, "share of the steps over which k is annealed")
 
@@ -85,9 +85,7 @@ class TrainSettings:
         _require(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         _require(self, "attention", self.attention in ATTENTIONS, f"one of {', '.join(ATTENTIONS)}")
         if self.batch_tokens % self.context:
-            raise InputError(
-                f"batch_tokens={self.batch_tokens} is no multiple of context={self.context}"
-            )
+            raise InputError(f"batch_tokens={self.batch_tokens} is no multiple of context={self.context}")
 
     @property
     def batch_blocks(self) -> int:

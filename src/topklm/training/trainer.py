@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -57,7 +57,7 @@ class TopKTrainer(Trainer):
         self.checkpoints = run_directory / "checkpoints"
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
-        return SequentialSampler(train_dataset or self.train_dataset)  # `Shuffled` has the order
+        return SequentialSampler(cast("Shuffled", train_dataset or self.train_dataset))  # in its order
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """Run one step. Raises TrainingError on a loss that is not finite."""
@@ -74,16 +74,17 @@ class TopKTrainer(Trainer):
         assert isinstance(self.model, TopKLMForCausalLM)
         with counted_firings(self.model) as counts:
             output = super().evaluation_loop(*args, **kwargs)
+        metrics = cast("dict[str, float]", output.metrics)
         for layer, (fired, tokens) in counts.items():
             live = (fired.double() / max(1, tokens) > LIVE_DENSITY).double().mean()
-            output.metrics[f"eval_live_L{layer}"] = float(live)
+            metrics[f"eval_live_L{layer}"] = float(live)
         return output
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Write a full checkpoint beside, seal it, and drop the older ones."""
         super()._save_checkpoint(model, trial)
         step = self.state.global_step
-        written = Path(self.args.output_dir) / f"checkpoint-{step}"
+        written = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
         # The trainer's arguments are a pickle that nothing reads; the run's settings are in train.json.
         (written / "training_args.bin").unlink(missing_ok=True)
         seal(written, self.checkpoints / f"full-{step}")
@@ -112,8 +113,7 @@ def counted_firings(model: TopKLMForCausalLM) -> Iterator[dict[int, tuple[Tensor
         return count
 
     handles = [
-        module.register_forward_hook(counter(layer))
-        for layer, module in model.model.topk_modules().items()
+        module.register_forward_hook(counter(layer)) for layer, module in model.model.topk_modules().items()
     ]
     try:
         yield counts

@@ -69,9 +69,7 @@ def train(
             return _run(Run(out), corpora, say=say, console=console)
 
 
-def resume(
-    out: Path | str, *, say: Say = lambda message: None, console: Console | None = None
-) -> Run:
+def resume(out: Path | str, *, say: Say = lambda message: None, console: Console | None = None) -> Run:
     """Go on with the run in `out` from its newest sound checkpoint, or from the start.
 
     A finished run is returned as it is. Raises as `train` does, and RunError where there is no run.
@@ -282,9 +280,7 @@ def versions() -> dict[str, str]:
     return {"topklm": __version__, **{name: importlib.metadata.version(name) for name in names}}
 
 
-def describe(
-    model: TopKLMForCausalLM, settings: TrainSettings, machine: Machine, training: Packed
-) -> str:
+def describe(model: TopKLMForCausalLM, settings: TrainSettings, machine: Machine, training: Packed) -> str:
     """Say in one line what is about to be trained."""
     kept = "dense" if settings.dense else f"k {settings.k} after blocks {model.config.topk_layers}"
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
@@ -299,5 +295,3 @@ def _existing(path: Path) -> Path:
     while not path.exists():
         path = path.parent
     return path
-
-

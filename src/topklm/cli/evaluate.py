@@ -1,0 +1,91 @@
+"""`topklm eval`: how well a run predicts held-out text."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.errors import InputError
+from .output import AsJson, RunPath, number, put, put_json, say
+
+if TYPE_CHECKING:
+    from ..data import Packed
+    from ..training import Loaded
+
+STREAMED_TOKENS = 1_000_000
+"""How much of an endless corpus is read."""
+
+
+def evaluate(
+    path: RunPath,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Text to predict; may be repeated. Default: the run's validation part."),
+    ] = None,
+    compare: Annotated[str | None, typer.Option(help="Another run, for example the dense twin.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure held-out loss, perplexity and bits per byte, with 95 % intervals over documents."""
+    from ..core.stats import bootstrap_ratio
+    from ..evaluation.heldout import document_likelihoods, summary
+    from ..training import load
+
+    runs = [load(one) for one in (path, compare) if one is not None]
+    sums = []
+    for loaded in runs:
+        say(f"reading {', '.join(data or ['the validation part'])} with {loaded.run.path}")
+        with tempfile.TemporaryDirectory() as scratch:
+            packed = held_out_text(loaded, data, Path(scratch))
+            context = loaded.model.config.max_position_embeddings
+            sums.append(document_likelihoods(loaded.model, packed, context=context))
+    results = [
+        {
+            "run": str(loaded.run.path),
+            "revision": loaded.run.revision,
+            "n_tokens": result.n_tokens,
+            "n_documents": result.n_documents,
+            "seeds": [loaded.run.settings.seed],
+            "loss": result.loss.as_json(),
+            "perplexity": result.perplexity.as_json(),
+            "bits_per_byte": result.bits_per_byte.as_json(),
+        }
+        for loaded, result in zip(runs, map(summary, sums), strict=True)
+    ]
+    content: dict[str, Any] = {"format": "topklm.eval/1", **results[0]}
+    lines = [describe(str(loaded.run.path), summary(one)) for loaded, one in zip(runs, sums, strict=True)]
+    if compare is not None:
+        if sums[0].bytes.tolist() != sums[1].bytes.tolist():
+            raise InputError(
+                f"{path} and {compare} have different validation documents; name one text with --data"
+            )
+        bits = (sums[0].text_nats - sums[1].text_nats) / 0.6931471805599453
+        difference = bootstrap_ratio(bits, sums[0].bytes)
+        content["compare"] = results[1] | {"bits_per_byte_difference": difference.as_json()}
+        lines.append(f"difference, first minus second: {number(difference, 4)} bits per byte")
+    if as_json:
+        put_json(content)
+    else:
+        put("\n".join(lines))
+
+
+def held_out_text(loaded: "Loaded", data: list[str] | None, scratch: Path) -> "Packed":
+    """Open the run's validation part, or pack the text named."""
+    from ..data import Packed, load_corpus, pack
+
+    if data is None:
+        return Packed.open(loaded.run.path / "data", "validation")
+    corpus = load_corpus(data, part="validation")
+    limit = STREAMED_TOKENS if corpus.endless else None
+    packed = pack(corpus, loaded.tokenizer, scratch, "text", max_tokens=limit)
+    if len(packed.tokens) < 2:
+        raise InputError(f"{', '.join(data)} has no token to predict")
+    return packed
+
+
+def describe(name: str, result: Any) -> str:
+    """Write a result as one line."""
+    return (
+        f"{name}: loss {number(result.loss)}, perplexity {number(result.perplexity, 1)}, bits per byte "
+        f"{number(result.bits_per_byte)} ({result.n_tokens:,} tokens, {result.n_documents:,} documents)"
+    )

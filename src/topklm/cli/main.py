@@ -1,0 +1,76 @@
+"""The command `topklm`: its verbs, and what an error means for the exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from ..core.errors import InputError, TopKLMError
+from . import evaluate, generate, info, quickstart, train
+from .output import say
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="topklm",
+    help="Train, measure and read TopK language models, whose hidden states are sparse codes.",
+    epilog="A RUN is a directory that 'train' or 'quickstart' made. Start with: topklm quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("quickstart")(quickstart.quickstart)
+app.command("train")(train.train)
+app.command("generate")(generate.generate)
+app.command("eval")(evaluate.evaluate)
+app.command("info")(info.info)
+
+# Typer carries a click of its own; its base error is found by name wherever it lives.
+UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: bool = typer.Option(False, "--version", help="Print the version and stop."),
+) -> None:
+    """Train, measure and read TopK language models, whose hidden states are sparse codes."""
+    if show:
+        from .. import __version__
+
+        print(__version__)  # noqa: T201
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: done. 1: failed. 2: bad input, said in one line. 130: interrupted.
+    """
+    # No network unless a hub name is given; datasets and models named by the user still load.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    try:
+        code = typer.main.get_command(app).main(
+            args=list(arguments) if arguments is not None else None,
+            prog_name="topklm",
+            standalone_mode=False,
+        )
+    except UsageError as error:
+        say(f"topklm: {' '.join(error.format_message().split())}")
+        return BAD_INPUT
+    except InputError as error:
+        say(f"topklm: {error}")
+        return BAD_INPUT
+    except TopKLMError as error:
+        say(f"topklm: {error}")
+        return INTERRUPTED if type(error).__name__ == "Interrupted" else FAILED
+    except (KeyboardInterrupt, typer.Abort):
+        say("topklm: interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return code if isinstance(code, int) else OK

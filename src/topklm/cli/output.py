@@ -1,0 +1,55 @@
+"""What verbs print: results on standard output, messages on standard error, one plain line each."""
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..core.stats import Estimate
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+RunPath = Annotated[str, typer.Argument(metavar="RUN", help="A run's directory.", show_default=False)]
+
+
+def say(message: str) -> None:
+    """Print one message line on standard error."""
+    sys.stderr.write(message.rstrip("\n") + "\n")
+    sys.stderr.flush()
+
+
+def put(text: str) -> None:
+    """Print a result on standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def put_json(content: Any) -> None:
+    """Print a result as strict JSON: infinite and undefined numbers become null."""
+    put(json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def error_console() -> "Console":
+    """Return a console on standard error, for progress bars."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def number(estimate: "Estimate", digits: int = 3) -> str:
+    """Write an estimate with its interval."""
+    value, low, high = (f"{part:.{digits}f}" for part in estimate)
+    return f"{value} [{low}, {high}]"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content

@@ -1,0 +1,156 @@
+"""`topklm train`: train a model, its dense twin, or go on with a run."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import InputError
+from .output import AsJson, error_console, put, put_json, say
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="The run's directory, new unless --resume.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, with its own settings.")
+    ] = False,
+    config: Annotated[
+        str | None,
+        typer.Option(help="Take all settings from a run, its train.json, or a file of settings."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="tiny (minutes), small (hours), base, large. Default: tiny.")
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Training text; may be repeated: a .txt, .jsonl or .parquet file, a directory of "
+            "them, 'code' (installed Python files), or a hub dataset."
+        ),
+    ] = None,
+    validation: Annotated[
+        list[str] | None, typer.Option(help="Held-out text; default: 2 % of the documents.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="bpe:N trains one of N tokens; or a tokenizer's path or name."),
+    ] = None,
+    tokens: Annotated[int | None, typer.Option(help="Tokens to train on.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights and order of data.")] = None,
+    dense: Annotated[
+        bool, typer.Option("--dense", help="The dense twin: no TopK, everything else the same.")
+    ] = False,
+    k: Annotated[int | None, typer.Option(help="Entries kept per token and TopK layer.")] = None,
+    topk_by: Annotated[str | None, typer.Option(help="Rank entries by value, magnitude or positive.")] = None,
+    n_nontopk: Annotated[int | None, typer.Option(help="Final layers kept dense.")] = None,
+    topk_layers: Annotated[
+        str | None,
+        typer.Option(help="Layers with TopK, as in 0,1,3; default: all but the final ones."),
+    ] = None,
+    anneal: Annotated[
+        str | None, typer.Option(help="Come down to k during training: none, k or blend.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Residual stream: neurons per layer.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Number of blocks.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention heads per block.")] = None,
+    head_dim: Annotated[int | None, typer.Option(help="Width of one head.")] = None,
+    mlp: Annotated[int | None, typer.Option(help="Width of a block's MLP.")] = None,
+    block: Annotated[int | None, typer.Option("--context", help="Tokens per training block.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    batch_tokens: Annotated[int | None, typer.Option(help="Tokens per step.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")] = None,
+    attention: Annotated[str | None, typer.Option(help="auto, eager or sdpa.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; 0: all allowed.")] = None,
+    compile_model: Annotated[
+        bool, typer.Option("--compile", help="Compile the model with torch.compile.")
+    ] = False,
+    evaluations: Annotated[int | None, typer.Option(help="Held-out evaluations.")] = None,
+    full_checkpoints: Annotated[int | None, typer.Option(help="Points to resume from.")] = None,
+    trace_checkpoints: Annotated[
+        int | None, typer.Option(help="Evenly spaced tracing checkpoints, besides 0, 1, 2, 4, ...")
+    ] = None,
+    report_to: Annotated[
+        list[str] | None, typer.Option(help="tensorboard, wandb or trackio; may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a TopK language model, or its dense twin (--dense), on any text.
+
+    Interrupted at any time, it goes on with: topklm train --resume --out DIR
+    """
+    named = {
+        "data": data,
+        "validation": validation,
+        "tokenizer": tokenizer,
+        "tokens": tokens,
+        "seed": seed,
+        "dense": dense or None,
+        "k": k,
+        "topk_by": topk_by,
+        "n_nontopk": n_nontopk,
+        "topk_layers": parse_layers(topk_layers),
+        "anneal": anneal,
+        "width": width,
+        "depth": depth,
+        "heads": heads,
+        "head_dim": head_dim,
+        "mlp": mlp,
+        "context": block,
+        "lr": lr,
+        "batch_tokens": batch_tokens,
+        "precision": precision,
+        "attention": attention,
+        "threads": threads,
+        "compile": compile_model or None,
+        "evaluations": evaluations,
+        "full_checkpoints": full_checkpoints,
+        "trace_checkpoints": trace_checkpoints,
+        "report_to": report_to,
+    }
+    changes = {name: value for name, value in named.items() if value is not None and value != []}
+    if resume:
+        given = [*changes, *(["preset"] if preset else []), *(["config"] if config else [])]
+        if given:
+            raise InputError(f"with --resume all settings come from the run; leave out {', '.join(given)}")
+    run = resume_run(out) if resume else start_run(out, changes, preset=preset, config=config)
+    rows = run.metrics()
+    final = next((row["eval_loss"] for row in reversed(rows) if "eval_loss" in row), None)
+    if as_json:
+        put_json({"format": "topklm.train/1", "run": str(run.path), "eval_loss": final})
+    else:
+        put(f"done: {run.path}, held-out loss {final:.3f}; try: topklm generate {run.path} 'Once'")
+
+
+def start_run(out: Path, changes: dict[str, Any], *, preset: str | None, config: str | None) -> Any:
+    """Train into a new directory, from a preset or from another run's settings."""
+    from dataclasses import replace
+
+    from .. import training
+    from ..training.run import read_settings
+
+    if config is not None and preset is not None:
+        raise InputError("give --preset or --config, not both")
+    settings = read_settings(Path(config)) if config else training.preset(preset or "tiny")
+    if "n_nontopk" in changes and "topk_layers" in changes:
+        raise InputError("give --n-nontopk or --topk-layers, not both: they say the same thing")
+    if "n_nontopk" in changes:
+        changes = {**changes, "topk_layers": None}
+    settings = replace(settings, **changes)
+    return training.train(settings, out, say=say, console=error_console())
+
+
+def resume_run(out: Path) -> Any:
+    """Go on with a run."""
+    from .. import training
+
+    return training.resume(out, say=say, console=error_console())
+
+
+def parse_layers(text: str | None) -> list[int] | None:
+    """Read `0,1,3`. Raises InputError where it is no list of layers."""
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--topk-layers {text!r} is no list of layers; write it as 0,1,3") from None

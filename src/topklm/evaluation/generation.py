@@ -1,0 +1,51 @@
+"""Writing text with a causal language model: one prompt in, its continuation out."""
+
+import math
+from typing import Any
+
+import torch
+
+from ..core.errors import InputError
+
+
+def write(
+    model: Any,
+    tokenizer: Any,
+    prompt: str,
+    *,
+    max_new_tokens: int = 100,
+    temperature: float = 0.8,
+    seed: int = 0,
+) -> str:
+    """Continue `prompt` by at most `max_new_tokens`, until the text ends or the context is full.
+
+    temperature: 0 takes the likeliest token each time. The global random state stays as it is.
+    Raises InputError for a prompt that leaves no room in the context, or a bad temperature.
+    """
+    if not math.isfinite(temperature) or temperature < 0:
+        raise InputError(f"temperature={temperature} is not allowed; choose 0 or more")
+    inputs = tokenizer(prompt, return_tensors="pt", verbose=False).to(model.device)
+    length, context = inputs["input_ids"].shape[1], model.config.max_position_embeddings
+    if length >= context:
+        raise InputError(
+            f"the prompt has {length} tokens, but the model's context is {context}; shorten it to "
+            f"at most {context - 1}"
+        )
+    sampling: dict[str, Any] = {"do_sample": False}
+    if temperature > 0:
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0}
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        torch.manual_seed(seed)
+        output = model.generate(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            max_new_tokens=min(max_new_tokens, context - length),
+            pad_token_id=_first(tokenizer.pad_token_id, tokenizer.eos_token_id),
+            **sampling,
+        )
+    return str(tokenizer.decode(output[0, length:], skip_special_tokens=True))
+
+
+def _first(*choices: int | None) -> int | None:
+    return next((choice for choice in choices if choice is not None), None)

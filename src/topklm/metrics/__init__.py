@@ -1,0 +1,6 @@
+"""Metrics: pure functions, tensors in and out, each with its formula and source.
+
+Here: what can be computed from codes, token ids and labels.
+Not here: files, models, corpora; whoever calls these has read those already.
+Start with `tokens.py`.
+"""
