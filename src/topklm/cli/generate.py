@@ -4,17 +4,15 @@ from typing import Annotated
 
 import typer
 
-from .output import AsJson, RunPath, put, put_json
+from .output import AsJson, RunPath, decimal, put, put_json, whole
 
 
 def generate(
     path: RunPath,
     prompt: Annotated[str, typer.Argument(help="How the text begins.", show_default=False)],
-    max_new_tokens: Annotated[int, typer.Option(help="Tokens to write.", min=1)] = 100,
-    temperature: Annotated[
-        float, typer.Option(help="0: always the likeliest token; higher: more varied.", min=0)
-    ] = 0.8,
-    seed: Annotated[int, typer.Option(help="Seed of the choices.")] = 0,
+    max_new_tokens: Annotated[int, whole("Tokens to write.")] = 100,
+    temperature: Annotated[float, decimal("0: always the likeliest token; higher: more varied.")] = 0.8,
+    seed: Annotated[int, whole("Seed of the choices.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Write text with a run's model, starting from PROMPT."""

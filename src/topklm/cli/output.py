@@ -16,6 +16,30 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON o
 RunPath = Annotated[str, typer.Argument(metavar="RUN", help="A run's directory.", show_default=False)]
 
 
+def whole(text: str) -> Any:
+    """Declare an option that takes a whole number, with its help."""
+    return typer.Option(help=text, parser=_whole_number, metavar="N")
+
+
+def decimal(text: str) -> Any:
+    """Declare an option that takes a number, with its help."""
+    return typer.Option(help=text, parser=_decimal_number, metavar="X")
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(str(text).replace("_", ""))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no whole number") from None
+
+
+def _decimal_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no number") from None
+
+
 def say(message: str) -> None:
     """Print one message line on standard error."""
     sys.stderr.write(message.rstrip("\n") + "\n")

@@ -50,8 +50,9 @@ def quickstart(
 def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, str]]:
     """Choose neurons by a rule, and list their tokens.
 
-    The rule: of the neurons that fire at least 64 times in the text read, those whose activation is
-    spread over the fewest token types, each with another top token.
+    The rule: of the neurons that fire at least 64 times in the text read (or as often as any
+    does), those whose activation is spread over the fewest token types, each with another top
+    token.
     """
     import torch
 
@@ -68,7 +69,7 @@ def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, str]]:
     mass = token_mass(codes, ids.flatten(), vocabulary=len(tokenizer))
     entropy = token_entropy(mass)
     firings = torch.bincount(codes.indices.long(), minlength=codes.width)
-    entropy[firings < ENOUGH_FIRINGS] = torch.nan
+    entropy[firings < min(ENOUGH_FIRINGS, int(firings.max()))] = torch.nan
     rows: list[tuple[str, str]] = []
     seen: set[int] = set()
     for feature in entropy.argsort().tolist():

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, error_console, put, put_json, say
+from .output import AsJson, decimal, error_console, put, put_json, say, whole
 
 
 def train(
@@ -35,14 +35,14 @@ def train(
         str | None,
         typer.Option(help="bpe:N trains one of N tokens; or a tokenizer's path or name."),
     ] = None,
-    tokens: Annotated[int | None, typer.Option(help="Tokens to train on.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights and order of data.")] = None,
+    tokens: Annotated[int | None, whole("Tokens to train on.")] = None,
+    seed: Annotated[int | None, whole("Seed of weights and order of data.")] = None,
     dense: Annotated[
         bool, typer.Option("--dense", help="The dense twin: no TopK, everything else the same.")
     ] = False,
-    k: Annotated[int | None, typer.Option(help="Entries kept per token and TopK layer.")] = None,
+    k: Annotated[int | None, whole("Entries kept per token and TopK layer.")] = None,
     topk_by: Annotated[str | None, typer.Option(help="Rank entries by value, magnitude or positive.")] = None,
-    n_nontopk: Annotated[int | None, typer.Option(help="Final layers kept dense.")] = None,
+    n_nontopk: Annotated[int | None, whole("Final layers kept dense.")] = None,
     topk_layers: Annotated[
         str | None,
         typer.Option(help="Layers with TopK, as in 0,1,3; default: all but the final ones."),
@@ -50,24 +50,24 @@ def train(
     anneal: Annotated[
         str | None, typer.Option(help="Come down to k during training: none, k or blend.")
     ] = None,
-    width: Annotated[int | None, typer.Option(help="Residual stream: neurons per layer.")] = None,
-    depth: Annotated[int | None, typer.Option(help="Number of blocks.")] = None,
-    heads: Annotated[int | None, typer.Option(help="Attention heads per block.")] = None,
-    head_dim: Annotated[int | None, typer.Option(help="Width of one head.")] = None,
-    mlp: Annotated[int | None, typer.Option(help="Width of a block's MLP.")] = None,
-    block: Annotated[int | None, typer.Option("--context", help="Tokens per training block.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    batch_tokens: Annotated[int | None, typer.Option(help="Tokens per step.")] = None,
+    width: Annotated[int | None, whole("Residual stream: neurons per layer.")] = None,
+    depth: Annotated[int | None, whole("Number of blocks.")] = None,
+    heads: Annotated[int | None, whole("Attention heads per block.")] = None,
+    head_dim: Annotated[int | None, whole("Width of one head.")] = None,
+    mlp: Annotated[int | None, whole("Width of a block's MLP.")] = None,
+    context: Annotated[int | None, whole("Tokens per training block.")] = None,
+    lr: Annotated[float | None, decimal("Peak learning rate.")] = None,
+    batch_tokens: Annotated[int | None, whole("Tokens per step.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")] = None,
     attention: Annotated[str | None, typer.Option(help="auto, eager or sdpa.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; 0: all allowed.")] = None,
+    threads: Annotated[int | None, whole("CPU threads; 0: all allowed.")] = None,
     compile_model: Annotated[
         bool, typer.Option("--compile", help="Compile the model with torch.compile.")
     ] = False,
-    evaluations: Annotated[int | None, typer.Option(help="Held-out evaluations.")] = None,
-    full_checkpoints: Annotated[int | None, typer.Option(help="Points to resume from.")] = None,
+    evaluations: Annotated[int | None, whole("Held-out evaluations.")] = None,
+    full_checkpoints: Annotated[int | None, whole("Points to resume from.")] = None,
     trace_checkpoints: Annotated[
-        int | None, typer.Option(help="Evenly spaced tracing checkpoints, besides 0, 1, 2, 4, ...")
+        int | None, whole("Evenly spaced tracing checkpoints, besides 0, 1, 2, 4, ...")
     ] = None,
     report_to: Annotated[
         list[str] | None, typer.Option(help="tensorboard, wandb or trackio; may be repeated.")
@@ -95,7 +95,7 @@ def train(
         "heads": heads,
         "head_dim": head_dim,
         "mlp": mlp,
-        "context": block,
+        "context": context,
         "lr": lr,
         "batch_tokens": batch_tokens,
         "precision": precision,

@@ -22,6 +22,8 @@ def write(
     temperature: 0 takes the likeliest token each time. The global random state stays as it is.
     Raises InputError for a prompt that leaves no room in the context, or a bad temperature.
     """
+    if max_new_tokens < 1:
+        raise InputError(f"max_new_tokens={max_new_tokens} is not allowed; choose 1 or more")
     if not math.isfinite(temperature) or temperature < 0:
         raise InputError(f"temperature={temperature} is not allowed; choose 0 or more")
     inputs = tokenizer(prompt, return_tensors="pt", verbose=False).to(model.device)

@@ -1,0 +1,260 @@
+"""The command line as a contract: exit codes, one line for a mistake, JSON for results."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import sentences, tiny_settings
+from topklm.cli.main import main
+from topklm.training import PRESETS, Run
+
+COMMAND = [sys.executable, "-c", "import sys; from topklm.cli.main import main; sys.exit(main())"]
+VERBS = ("quickstart", "train", "generate", "eval", "info")
+
+
+def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must end with exit code 2, nothing on standard output, and give its line."""
+    capsys.readouterr()
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line = captured.err.splitlines()[-1]
+    assert line.startswith("topklm: ")
+    assert "Traceback" not in captured.err
+    return line
+
+
+def test_help_names_every_verb_and_each_has_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for verb in VERBS:
+        assert verb in text
+        assert main([verb, "--help"]) == 0
+        assert "--help" in capsys.readouterr().out
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    import topklm
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == topklm.__version__
+
+
+def test_train_then_read_everything_as_json(
+    text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "settings.json"
+    config.write_text(json.dumps(tiny_settings(text_file).as_json()))
+    run = str(tmp_path / "run with spaces é")
+    assert main(["train", "--config", str(config), "--out", run, "--tokens", "2560", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["format"] == "topklm.train/1"
+    assert result["eval_loss"] > 0
+    assert Run(run).settings.tokens == 2560
+
+    assert main(["info", run, "--json"]) == 0
+    info = json.loads(capsys.readouterr().out)
+    assert (info["finished"], info["steps"], info["topk"]["layers"]) == (True, 10, [0, 1])
+
+    assert main(["generate", run, "The cat", "--max-new-tokens", "5", "--seed", "3", "--json"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert (written["prompt"], written["seeds"], written["revision"]) == ("The cat", [3], info["revision"])
+    assert main(["generate", run, "The cat", "--max-new-tokens", "5", "--seed", "3"]) == 0
+    assert capsys.readouterr().out == "The cat" + written["text"] + "\n"
+
+    assert main(["eval", run, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    for name in ("loss", "perplexity", "bits_per_byte"):
+        assert result[name]["low"] <= result[name]["value"] <= result[name]["high"]
+    assert result["n_tokens"] == Run(run).about["corpus"]["validation"]["tokens"] - 1
+
+    assert main(["eval", run, "--data", str(text_file), "--compare", run, "--json"]) == 0
+    same = json.loads(capsys.readouterr().out)
+    assert same["compare"]["bits_per_byte_difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_info_and_eval_read_well(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(trained.path)]) == 0
+    assert "k 8, by value, layers 0 1, width 32" in capsys.readouterr().out
+    assert main(["eval", str(trained.path), "--compare", str(trained.path)]) == 0
+    out = capsys.readouterr().out
+    assert "bits per byte" in out
+    assert "difference, first minus second: 0.0000" in out
+
+
+def test_quickstart_ends_with_text_neurons_and_what_to_try_next(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(PRESETS, "tiny", lambda: tiny_settings(text_file))
+    for _ in range(2):  # the second time it finds the run finished
+        assert main(["quickstart", "--out", str(tmp_path / "run")]) == 0
+        out = capsys.readouterr().out
+        assert "What it writes" in out
+        assert "L1/N" in out
+        assert "%" in out
+        assert "Next: topklm info" in out
+
+
+def train(*options: str, out: Path, data: Path) -> list[str]:
+    return ["train", "--data", str(data), "--out", str(out / "run"), *options]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--k", "600"], "topk_k=600 does not fit width 512; choose 1..512"),
+        (["--k", "0"], "k=0 is not allowed"),
+        (["--topk-layers", "0,9"], "topk_layers=[0, 9] must be ascending, without repeats, within 0..5"),
+        (["--topk-layers", "one"], "'one' is no list of layers"),
+        (["--n-nontopk", "6"], "n_nontopk=6 leaves no TopK layer among 6"),
+        (["--n-nontopk", "1", "--topk-layers", "0"], "not both"),
+        (["--preset", "huge"], "unknown preset 'huge'; choose one of tiny, small, base, large"),
+        (["--topk-by", "size"], "topk_by='size' is unknown"),
+        (["--tokens", "many"], "'many' is no whole number"),
+        (["--lr", "fast"], "'fast' is no number"),
+        (["--tokenizer", "bpe:5"], "at least 300"),
+        (["--tokenizer", "/nowhere"], "tokenizer '/nowhere' cannot be loaded"),
+        (["--config", "/nowhere.json"], "/nowhere.json does not exist"),
+        (["--config", "/nowhere.json", "--preset", "tiny"], "not both"),
+        (["--validation", "missing.txt"], "'missing.txt'"),
+        (["--batch-tokens", "100"], "no multiple of context"),
+        (["--unknown"], "--unknown"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_leaves_nothing_behind(
+    options: list[str], message: str, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in fails(train(*options, out=tmp_path, data=text_file), capsys)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.txt", b"", "is empty"),
+        ("blank.jsonl", b'{"text": "  "}\n', "is empty"),
+        ("latin.txt", "café".encode("latin-1"), "is not UTF-8"),
+        ("bad.jsonl", b'{"text": "a"}\n{', "line 2: not valid JSON"),
+        ("short.txt", b"Too short.", "less than one block|too small"),
+        ("missing.txt", None, "there is no file or corpus"),
+        ("table.csv", b"text", "no known ending"),
+    ],
+)
+def test_a_bad_corpus_is_one_line(
+    name: str, content: bytes | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    line = fails(train(out=tmp_path, data=tmp_path / name), capsys)
+    assert any(part in line for part in message.split("|"))
+
+
+def test_parquet_without_text_says_its_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pq.write_table(pa.table({"body": ["x"], "title": ["y"]}), tmp_path / "a.parquet")
+    assert "it has body, title" in fails(train(out=tmp_path, data=tmp_path / "a.parquet"), capsys)
+
+
+def test_a_taken_or_missing_directory_is_one_line(
+    trained: Run, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine").touch()
+    assert "exists already" in fails(train(out=tmp_path, data=text_file), capsys)
+    arguments = ["train", "--data", str(text_file), "--out", str(trained.path)]
+    assert "--resume" in fails(arguments, capsys)
+    for verb in (
+        ["generate", "{}", "x"],
+        ["eval", "{}"],
+        ["info", "{}"],
+        ["train", "--resume", "--out", "{}"],
+    ):
+        for path, message in (("nowhere", "there is no run"), (str(tmp_path), "is no run")):
+            assert message in fails([part.format(path) for part in verb], capsys)
+    assert "leave out k" in fails(["train", "--resume", "--k", "4", "--out", str(trained.path)], capsys)
+
+
+def test_a_bad_prompt_or_text_is_one_line(
+    trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(trained.path)
+    line = fails(["generate", run, "The cat went. " * 30], capsys)
+    assert "the model's context is 32" in line
+    assert "temperature" in fails(["generate", run, "x", "--temperature", "nan"], capsys)
+    assert "max_new_tokens=0" in fails(["generate", run, "x", "--max-new-tokens", "0"], capsys)
+    (tmp_path / "empty.txt").touch()
+    assert "is empty" in fails(["eval", run, "--data", str(tmp_path / "empty.txt")], capsys)
+    assert "there is no run" in fails(["eval", run, "--compare", str(tmp_path / "no")], capsys)
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def running(text_file: Path, tmp_path: Path) -> "tuple[subprocess.Popen[str], Path]":
+    """A training in another process that would take long, past its first steps."""
+    config = tmp_path / "settings.json"
+    config.write_text(json.dumps(tiny_settings(text_file, tokens=100_000 * 256).as_json()))
+    path = tmp_path / "run"
+    process = start("train", "--config", str(config), "--out", str(path))
+    for _ in range(1200):
+        if (path / "checkpoints" / "trace-2").exists() or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    return process, path
+
+
+def test_a_busy_run_is_refused_and_ctrl_c_says_how_to_resume(
+    running: "tuple[subprocess.Popen[str], Path]", capsys: pytest.CaptureFixture[str]
+) -> None:
+    process, path = running
+    assert "another process is writing" in fails(["train", "--resume", "--out", str(path)], capsys)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"go on with: topklm train --resume --out {path}" in errors
+    assert "Traceback" not in errors
+    assert Run(path).checkpoints("full")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_one_line_and_loses_nothing(text_file: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=False)
+    if mounted.returncode:
+        pytest.skip("this machine does not let us mount a small disk")
+    config = tmp_path / "settings.json"
+    config.write_text(json.dumps(tiny_settings(text_file, width=128).as_json()))
+    try:
+        process = start("train", "--config", str(config), "--out", str(disk / "run"))
+        _, errors = process.communicate()
+        assert process.returncode == 2, errors
+        assert "no space left on the disk" in errors.splitlines()[-1]
+        assert "Traceback" not in errors
+        subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
+        ended = subprocess.run([*COMMAND, "train", "--resume", "--out", str(disk / "run")], check=False)
+        assert ended.returncode == 0
+        assert Run(disk / "run").finished
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_reader_that_stops_reading_is_no_error(trained: Run) -> None:
+    command = f"{sys.executable} -c '{COMMAND[-1]}' info {trained.path} --json | head -1"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602
+    assert ended.stdout == "{\n"
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_tests_text_is_different_each_time() -> None:
+    assert len(set(sentences(400))) == 400

@@ -1,0 +1,355 @@
+"""Training: what a run holds, that it repeats, that it survives being killed."""
+
+import json
+import math
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import tiny_settings
+from topklm.core.errors import CorpusError, RunError, TrainingError
+from topklm.core.files import damage, sha256_file
+from topklm.model import TopKLMForCausalLM
+from topklm.training import Interrupted, Run, load, resume, train
+from topklm.training.loop import find_corpora
+from topklm.training.run import read_settings
+from topklm.training.schedules import trace_steps
+from topklm.training.trainer import Shuffled, TopKTrainer
+
+
+def weights(run: Run) -> str:
+    return sha256_file(run.path / "model.safetensors")
+
+
+def test_a_run_holds_what_it_promises(trained: Run) -> None:
+    assert trained.finished
+    assert trained.about["format"] == "topklm.run/1"
+    assert set(trained.about["versions"]) == {
+        "topklm", "torch", "transformers", "accelerate", "tokenizers", "numpy",
+    }  # fmt: skip
+    assert set(trained.about["machine"]) == {"device", "precision", "attention", "threads"}
+    assert (
+        trained.about["corpus"]["train"]["documents"] + trained.about["corpus"]["validation"]["documents"]
+        == 400
+    )
+    assert [step for step, _ in trained.checkpoints("trace")] == trace_steps(40, 4)
+    assert trained.checkpoints("full") == []
+    assert not list(trained.path.rglob(".partial*"))
+    assert not list(trained.path.rglob("*.bin"))
+    assert not list(trained.path.rglob("*.pt"))
+
+
+def test_the_metrics_go_from_step_zero_to_the_end_and_the_loss_falls(trained: Run) -> None:
+    rows = trained.metrics()
+    evaluated = [row for row in rows if "eval_loss" in row]
+    assert [row["step"] for row in evaluated] == [0, 20, 40]
+    assert [row["step"] for row in rows if "loss" in row] == list(range(1, 41))
+    assert evaluated[0]["eval_loss"] == pytest.approx(math.log(320), rel=0.1)
+    assert evaluated[-1]["eval_loss"] < evaluated[0]["eval_loss"] - 1
+    assert all(set(row["live"]) == {"0", "1"} for row in evaluated)
+    assert all(0 <= share <= 1 for row in evaluated for share in row["live"].values())
+    assert all(isinstance(row["sample"], str) for row in evaluated)
+    assert all(row["tokens_per_second"] > 0 for row in rows if "loss" in row)
+
+
+def test_the_trained_model_is_sparse_at_the_final_k(trained: Run) -> None:
+    model, tokenizer, run = load(trained.path)
+    assert isinstance(model, TopKLMForCausalLM)
+    assert run.revision == weights(trained)
+    assert run.parameters == sum(parameter.numel() for parameter in model.parameters())
+    ids = tokenizer("The cat went to the barn.", return_tensors="pt").input_ids
+    assert all((code.counts == 8).all() for code in model.codes(ids).values())
+
+
+def test_the_same_settings_give_the_same_weights_and_the_twin_the_same_data(
+    trained: Run, tmp_path: Path
+) -> None:
+    again = train(read_settings(trained.path), tmp_path / "again")
+    assert weights(again) == weights(trained)
+    twin = train(replace(trained.settings, dense=True), tmp_path / "twin")
+    for name in ("train", "validation"):
+        assert twin.about["corpus"][name] == trained.about["corpus"][name]
+    assert twin.about["tokenizer_sha256"] == trained.about["tokenizer_sha256"]
+    first = [load(run.path, step=0).model.state_dict() for run in (trained, twin)]
+    assert all(torch.equal(first[0][name], first[1][name]) for name in first[0])
+    assert load(twin.path).model.config.topk_layers == []
+    assert weights(twin) != weights(trained)
+
+
+def test_tracing_checkpoints_load_and_the_last_is_the_final_model(trained: Run) -> None:
+    last = load(trained.path, step=40).model
+    final = load(trained.path).model
+    for name, weight in final.state_dict().items():
+        assert torch.equal(last.state_dict()[name], weight.to(torch.bfloat16).float()), name
+    with pytest.raises(RunError, match="it has \\[0, 1, 2, 4"):
+        load(trained.path, step=3)
+
+
+@pytest.mark.parametrize("anneal", ["k", "blend"])
+def test_an_annealed_run_stores_its_sparsity_and_ends_at_k(
+    anneal: str, text_file: Path, tmp_path: Path
+) -> None:
+    run = train(
+        tiny_settings(text_file, anneal=anneal, tokens=12 * 256, trace_checkpoints=6), tmp_path / "run"
+    )
+    configs = {
+        step: json.loads((path / "config.json").read_text()) for step, path in run.checkpoints("trace")
+    }
+    first, last = configs[0], configs[12]
+    assert (first["topk_k"], first["topk_blend"]) == ((32, 1.0) if anneal == "k" else (8, 0.0))
+    assert (last["topk_k"], last["topk_blend"]) == (8, 1.0)
+    between = configs[4]
+    assert between["topk_k"] > 8 or 0 < between["topk_blend"] < 1
+    assert load(run.path).model.config.topk_k == 8
+
+
+def test_every_epoch_shows_every_block_once() -> None:
+    class Numbers:
+        def __len__(self) -> int:
+            return 7
+
+        def __getitem__(self, index: int) -> int:
+            return index
+
+    shown = Shuffled(Numbers(), length=21, seed=3)  # type: ignore[arg-type]
+    order = [shown[index] for index in range(21)]
+    assert [sorted(order[start : start + 7]) for start in (0, 7, 14)] == [list(range(7))] * 3
+    assert order[:7] != order[7:14]
+    assert [shown[index] for index in reversed(range(21))] == order[::-1]
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_names_the_step(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = TopKTrainer.compute_loss
+    calls = 0
+
+    def poisoned(self: TopKTrainer, model: object, *args: object, **kwargs: object) -> object:
+        nonlocal calls
+        loss = plain(self, model, *args, **kwargs)
+        calls += 1
+        return loss if isinstance(loss, tuple) or self.state.global_step < 3 else loss * math.nan
+
+    monkeypatch.setattr(TopKTrainer, "compute_loss", poisoned)
+    with pytest.raises(TrainingError, match="nan at step 4"):
+        train(tiny_settings(text_file), tmp_path / "run")
+    assert not Run(tmp_path / "run").finished
+
+
+def stop_at(step: int, monkeypatch: pytest.MonkeyPatch, act: object) -> None:
+    """Do something at the start of a step of the next training."""
+    plain = TopKTrainer.training_step
+
+    def step_or_act(self: TopKTrainer, *args: object, **kwargs: object) -> object:
+        if self.state.global_step == step:
+            act()  # type: ignore[operator]
+        return plain(self, *args, **kwargs)
+
+    monkeypatch.setattr(TopKTrainer, "training_step", step_or_act)
+
+
+class Crash(Exception):
+    pass
+
+
+def crash() -> None:
+    raise Crash
+
+
+def crashed_run(step: int, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        stop_at(step, patch, crash)
+        train(tiny_settings(text_file), tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_crashed_run_goes_on_to_the_same_weights_and_metrics(
+    trained: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = crashed_run(23, text_file, tmp_path, monkeypatch)
+    with (path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 24, "lo')
+    said: list[str] = []
+    run = resume(path, say=said.append)
+    assert "resumed from step 22" in said
+    assert weights(run) == weights(trained)
+
+    def comparable(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+        return [
+            {name: value for name, value in row.items() if name not in ("seconds", "tokens_per_second")}
+            for row in rows
+        ]
+
+    assert comparable(run.metrics()) == comparable(trained.metrics())
+    assert [step for step, _ in run.checkpoints("trace")] == trace_steps(40, 4)
+
+
+def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(
+    trained: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = crashed_run(23, text_file, tmp_path, monkeypatch)
+    newest = path / "checkpoints" / "full-22" / "optimizer.pt"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    said: list[str] = []
+    run = resume(path, say=said.append)
+    assert "checkpoint full-22 is damaged (optimizer.pt is damaged): skipped" in said
+    assert "resumed from step 20" in said
+    assert weights(run) == weights(trained)
+
+
+def test_without_a_sound_checkpoint_training_starts_over(
+    trained: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = crashed_run(1, text_file, tmp_path, monkeypatch)
+    said: list[str] = []
+    run = resume(path, say=said.append)
+    assert "no full checkpoint yet: starting from step 0" in said
+    assert weights(run) == weights(trained)
+
+
+def test_resuming_a_finished_run_changes_nothing(trained: Run) -> None:
+    said: list[str] = []
+    before = weights(trained)
+    assert resume(trained.path, say=said.append).finished
+    assert "finished already" in said[0]
+    assert weights(trained) == before
+
+
+def test_killed_between_the_last_step_and_the_final_weights_it_still_ends_well(
+    trained: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr("topklm.training.loop.finish", lambda *_: crash())
+        train(tiny_settings(text_file), tmp_path / "run")
+    run = resume(tmp_path / "run")
+    assert weights(run) == weights(trained)
+
+
+def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(
+    trained: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="--resume --out") as caught:
+        stop_at(10, patch, lambda: signal.raise_signal(signal.SIGINT))
+        train(tiny_settings(text_file), tmp_path / "run")
+    assert "interrupted at step 11 of 40" in str(caught.value)
+    assert [step for step, _ in Run(tmp_path / "run").checkpoints("full")][-1] == 11
+    assert weights(resume(tmp_path / "run")) == weights(trained)
+
+
+def test_a_directory_in_use_is_refused(trained: Run, text_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="holds a run already"):
+        train(tiny_settings(text_file), trained.path)
+    (tmp_path / "file").touch()
+    for taken in (tmp_path, tmp_path / "file"):
+        with pytest.raises(RunError, match="exists already"):
+            train(tiny_settings(text_file), taken)
+
+
+def test_too_little_text_is_said_before_training(text_file: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.txt"
+    short.write_text("Only a few words here.")
+    with pytest.raises(CorpusError, match=r"too small; give held-out text|less than one block"):
+        train(tiny_settings(short), tmp_path / "a")
+    with pytest.raises(CorpusError, match="less than one block of 32"):
+        train(tiny_settings(text_file, data=[str(short)], validation=[str(text_file)]), tmp_path / "b")
+
+
+def test_validation_text_comes_from_where_it_is_given(text_file: Path, tmp_path: Path) -> None:
+    given = find_corpora(tiny_settings(text_file, validation=[str(text_file)]))
+    assert given[1].spec == (str(text_file),)
+    assert len(list(given[1].documents())) == 400
+    for name in ("train", "validation"):
+        (tmp_path / f"{name}.txt").write_text(name)
+    own = find_corpora(tiny_settings(tmp_path))
+    assert [[document.text for document in part.documents()] for part in own] == [["train"], ["validation"]]
+
+
+def test_what_is_no_run_or_a_damaged_one_is_refused(trained: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="there is no run"):
+        load(tmp_path / "none")
+    with pytest.raises(RunError, match=r"no train\.json"):
+        load(tmp_path)
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    (copy / "model.safetensors").write_bytes(b"12345678")
+    with pytest.raises(RunError, match="cannot be read"):
+        load(copy)
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(RunError, match="not finished"):
+        load(copy)
+    (copy / "train.json").write_text('{"format": "other/1"}')
+    with pytest.raises(RunError, match=r"topklm\.run/1"):
+        load(copy)
+
+
+def test_a_replaced_tokenizer_is_noticed(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    content = json.loads((copy / "tokenizer.json").read_text())
+    content["model"]["merges"].pop()
+    (copy / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(RunError, match="does not match the run"):
+        load(copy)
+
+
+def test_a_damaged_tracing_checkpoint_is_named(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    (copy / "checkpoints" / "trace-4" / "model.safetensors").write_bytes(b"1")
+    with pytest.raises(RunError, match=r"trace-4 cannot be used: model\.safetensors is damaged"):
+        load(copy, step=4)
+
+
+KILLS = 10
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_instants_it_ends_with_the_same_weights(text_file: Path, tmp_path: Path) -> None:
+    """kill -9, between 5 and 95 % of the run, then `train --resume`, ten times over."""
+    settings = tiny_settings(text_file, tokens=240 * 256, evaluations=3)
+    config = tmp_path / "settings.json"
+    config.write_text(json.dumps(settings.as_json()))
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from topklm.cli.main import main; sys.exit(main())",
+        "train",
+    ]
+    untouched = train(settings, tmp_path / "untouched")
+    generator = random.Random(0)
+    resumed = 0
+    for kill in range(KILLS):
+        path = tmp_path / f"killed-{kill}"
+        process = subprocess.Popen(
+            [*command, "--config", str(config), "--out", str(path)], stderr=subprocess.DEVNULL
+        )
+        share = generator.uniform(0.05, 0.95)
+        while last_step(path) < share * settings.steps and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(generator.uniform(0, 0.05))
+        process.kill()
+        process.wait()
+        for checkpoint in (path / "checkpoints").glob("[!.]*"):
+            assert damage(checkpoint) is None, checkpoint
+        ended = subprocess.run(
+            [*command, "--resume", "--out", str(path)], capture_output=True, text=True, check=True
+        )
+        resumed += any(f"resumed from step {step}" in ended.stderr for step in range(1, settings.steps + 1))
+        assert weights(Run(path)) == weights(untouched), f"kill {kill} at {share:.0%}"
+    assert resumed >= KILLS - 2
+
+
+def last_step(path: Path) -> int:
+    try:
+        lines = (path / "metrics.jsonl").read_text().splitlines()
+        return max((json.loads(line)["step"] for line in lines), default=0)
+    except (OSError, json.JSONDecodeError):
+        return 0
