@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from conftest import tiny_settings
-from topklm.core.errors import CorpusError, RunError, TrainingError
+from topklm.core.errors import CorpusError, InputError, RunError, TrainingError
 from topklm.core.files import damage, sha256_file
 from topklm.model import TopKLMForCausalLM
 from topklm.training import Interrupted, Run, load, resume, train
@@ -306,6 +306,16 @@ def test_a_damaged_tracing_checkpoint_is_named(trained: Run, tmp_path: Path) -> 
     (copy / "checkpoints" / "trace-4" / "model.safetensors").write_bytes(b"1")
     with pytest.raises(RunError, match=r"trace-4 cannot be used: model\.safetensors is damaged"):
         load(copy, step=4)
+
+
+def test_trackers_are_passed_on_or_named_as_missing(text_file: Path, tmp_path: Path) -> None:
+    run = train(tiny_settings(text_file, tokens=1024, report_to=["tensorboard"]), tmp_path / "run")
+    assert list((run.path / "tensorboard").iterdir())
+    with pytest.raises(InputError, match="unknown tracker 'paper'"):
+        train(tiny_settings(text_file, report_to=["paper"]), tmp_path / "other")
+    with pytest.raises(InputError, match="pip install neptune"):
+        train(tiny_settings(text_file, report_to=["neptune"]), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 KILLS = 10

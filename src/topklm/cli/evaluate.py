@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, RunPath, number, put, put_json, say
+from .output import AsJson, RunPath, error_console, number, put, put_json, say
 
 if TYPE_CHECKING:
     from ..data import Packed
@@ -27,6 +27,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure held-out loss, perplexity and bits per byte, with 95 % intervals over documents."""
+    from ..core.progress import counted
     from ..core.stats import bootstrap_ratio
     from ..evaluation.heldout import document_likelihoods, summary
     from ..training import load
@@ -38,7 +39,9 @@ def evaluate(
         with tempfile.TemporaryDirectory() as scratch:
             packed = held_out_text(loaded, data, Path(scratch))
             context = loaded.model.config.max_position_embeddings
-            sums.append(document_likelihoods(loaded.model, packed, context=context))
+            total = len(packed.tokens) - 1
+            with counted(error_console(), "reading", unit="tokens", total=total) as report:
+                sums.append(document_likelihoods(loaded.model, packed, context=context, report=report))
     results = [
         {
             "run": str(loaded.run.path),

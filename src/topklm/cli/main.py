@@ -22,11 +22,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("quickstart")(quickstart.quickstart)
-app.command("train")(train.train)
-app.command("generate")(generate.generate)
-app.command("eval")(evaluate.evaluate)
-app.command("info")(info.info)
+app.command("quickstart", short_help="Train a small model, show its text and neurons.")(quickstart.quickstart)
+app.command("train", short_help="Train a model, its dense twin, or go on with one.")(train.train)
+app.command("generate", short_help="Write text with a run's model.")(generate.generate)
+app.command("eval", short_help="Measure held-out loss and bits per byte.")(evaluate.evaluate)
+app.command("info", short_help="Show what a run is.")(info.info)
 
 # Typer carries a click of its own; its base error is found by name wherever it lives.
 UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

@@ -49,6 +49,13 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def make_readable(path: Path) -> None:
+    """Give a file the permissions of any new one; safetensors writes for the owner alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
 def seal(partial: Path, final: Path) -> None:
     """Turn a finished directory into its final name, with a manifest of every file's hash.
 
@@ -58,6 +65,7 @@ def seal(partial: Path, final: Path) -> None:
     hashes = {str(path.relative_to(partial)): sha256_file(path) for path in files}
     write_json(partial / MANIFEST, {"format": "topklm.manifest/1", "sha256": hashes})
     for path in files:
+        make_readable(path)
         with path.open("rb") as file:
             os.fsync(file.fileno())
     if final.exists():

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from ..core.stats import Estimate, bootstrap_ratio
 from ..data import Packed
+from ..data.packing import Report
 
 BATCH_TOKENS = 8192
 
@@ -62,9 +63,11 @@ def summary(sums: Likelihoods) -> HeldOut:
     )
 
 
-def document_likelihoods(model: Any, packed: Packed, *, context: int) -> Likelihoods:
-    """Sum the likelihoods of each document's tokens."""
-    nats = token_nats(model, packed.tokens, context=context)
+def document_likelihoods(
+    model: Any, packed: Packed, *, context: int, report: Report = lambda _tokens: None
+) -> Likelihoods:
+    """Sum the likelihoods of each document's tokens. report: called with the tokens read so far."""
+    nats = token_nats(model, packed.tokens, context=context, report=report)
     starts, sizes = packed.documents[:, 0], packed.documents[:, 1]
     targets = np.arange(1, len(packed.tokens))
     # The document of the token before: a boundary then counts as the end of the document it ends.
@@ -81,7 +84,13 @@ def document_likelihoods(model: Any, packed: Packed, *, context: int) -> Likelih
 
 
 @torch.no_grad()
-def token_nats(model: Any, tokens: np.ndarray[Any, Any], *, context: int) -> np.ndarray[Any, Any]:
+def token_nats(
+    model: Any,
+    tokens: np.ndarray[Any, Any],
+    *,
+    context: int,
+    report: Report = lambda _tokens: None,
+) -> np.ndarray[Any, Any]:
     """Return each token's negative log-likelihood but the first's, in nats, float64."""
     found = []
     rows = max(1, BATCH_TOKENS // context)
@@ -95,4 +104,5 @@ def token_nats(model: Any, tokens: np.ndarray[Any, Any], *, context: int) -> np.
             logits = model(input_ids=inputs.to(model.device), use_cache=False).logits
             losses = cross_entropy(logits.flatten(0, 1).float(), part[1:].to(model.device), reduction="none")
             found.append(losses.double().cpu().numpy())
+        report(start + len(chunk) - 1)
     return np.concatenate(found)

@@ -1,6 +1,7 @@
 """Train a model from settings, or resume one: the whole path, top to bottom."""
 
 import importlib.metadata
+import importlib.util
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,14 +13,16 @@ from rich.console import Console
 from transformers import TrainingArguments, set_seed
 
 from .. import __version__
-from ..core.errors import CorpusError, RunError, TopKLMError
-from ..core.files import disk_full_is_said, locked, remove_partial, write_json
+from ..core.errors import CorpusError, InputError, RunError, TopKLMError
+from ..core.files import disk_full_is_said, locked, make_readable, remove_partial, write_json
+from ..core.progress import counted
 from ..data import Blocks, Packed, load_corpus, load_tokenizer, pack
 from ..data.corpus import Corpus, validation_files
 from ..data.tokenizer import boundary_id, fingerprint
 from ..model import TopKLMForCausalLM
-from .callbacks import Pace, ProgressBar, Recorder, Tracer, sampler
+from .callbacks import Pace, Recorder, Tracer, sampler
 from .machine import Machine
+from .progress import ProgressBar
 from .run import FORMAT, Run, load_run_tokenizer, quiet_transformers
 from .settings import TrainSettings
 from .trainer import Shuffled, TopKTrainer
@@ -50,6 +53,7 @@ def train(
     """
     out = Path(out)
     settings.model_config(vocab_size=SMALL)  # wrong sizes are said before anything is written
+    check_trackers(settings.report_to)
     corpora = find_corpora(settings)
     if (out / "train.json").is_file():
         raise RunError(f"{out} holds a run already; go on with --resume, or choose another directory")
@@ -102,7 +106,7 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus], *, say: Say, console: Console
     try:
         with quiet_transformers():
             sweep(run)
-            tokenizer, training, held_out = prepare(run, corpora, say=say)
+            tokenizer, training, held_out = prepare(run, corpora, say=say, console=console)
             model = new_model(settings, tokenizer, attention=machine.attention)
             say(describe(model, settings, machine, training))
             _fit(run, model, tokenizer, (training, held_out), say=say, console=console)
@@ -112,7 +116,9 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus], *, say: Say, console: Console
     return Run(run.path)
 
 
-def prepare(run: Run, corpora: tuple[Corpus, Corpus], *, say: Say) -> tuple[Any, Packed, Packed]:
+def prepare(
+    run: Run, corpora: tuple[Corpus, Corpus], *, say: Say, console: Console | None = None
+) -> tuple[Any, Packed, Packed]:
     """Get the tokenizer and the packed parts, or what is left to do of them, and note their hashes."""
     settings = run.settings
     if "tokenizer_sha256" in run.about:
@@ -130,10 +136,12 @@ def prepare(run: Run, corpora: tuple[Corpus, Corpus], *, say: Say) -> tuple[Any,
     }
     packed = {}
     for name, corpus in zip(limits, corpora, strict=True):
-        say(f"packing the {name} part")
         limit = limits[name] if corpus.endless else None
         try:
-            packed[name] = pack(corpus, tokenizer, run.path / "data", name, max_tokens=limit)
+            with counted(console, f"packing {name}", unit="tokens", total=limit) as report:
+                packed[name] = pack(
+                    corpus, tokenizer, run.path / "data", name, max_tokens=limit, report=report
+                )
         except CorpusError as error:
             if name == "validation" and settings.validation is None and "is empty" in str(error):
                 raise CorpusError(
@@ -186,7 +194,7 @@ def _fit(
         args=training_arguments(run, evaluate_first=checkpoint is None),
         train_dataset=Shuffled(training, length=length, seed=settings.seed),
         eval_dataset=spread(held_out, settings.eval_tokens // settings.context),
-        callbacks=[pace, recorder, Tracer(run.path / "checkpoints", settings)],
+        callbacks=[pace, recorder, Tracer(run.path / "checkpoints", settings), *trackers(run)],
     )
     for unwanted in ("PrinterCallback", "ProgressCallback"):  # ours shows more
         for callback in list(trainer.callback_handler.callbacks):
@@ -246,9 +254,31 @@ def training_arguments(run: Run, *, evaluate_first: bool) -> TrainingArguments:
         save_strategy="no",
         logging_nan_inf_filter=False,
         disable_tqdm=True,
-        report_to=settings.report_to or "none",
+        report_to=[name for name in settings.report_to if name != "tensorboard"] or "none",
         run_name=run.path.name,
     )
+
+
+def trackers(run: Run) -> list[Any]:
+    """Make the TensorBoard callback, if asked for; the Trainer would log where we sweep."""
+    if "tensorboard" not in run.settings.report_to:
+        return []
+    from torch.utils.tensorboard import SummaryWriter
+    from transformers.integrations.integration_utils import TensorBoardCallback
+
+    return [TensorBoardCallback(SummaryWriter(str(run.path / "tensorboard")))]
+
+
+def check_trackers(names: list[str]) -> None:
+    """Raise InputError for a tracker that the Trainer does not know or that is not installed."""
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
+            raise InputError(f"unknown tracker {name!r}; choose one of {known}")
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"the tracker {name!r} is not installed; pip install {name}")
 
 
 def spread(blocks: Blocks, count: int) -> torch.utils.data.Subset[dict[str, torch.Tensor]]:
@@ -262,6 +292,7 @@ def finish(run: Run, model: TopKLMForCausalLM) -> None:
     written = run.path / ".partial-final"
     model.save_pretrained(written)
     for path in sorted(written.iterdir(), key=lambda path: path.suffix == ".safetensors"):
+        make_readable(path)
         path.replace(run.path / path.name)
     sweep(run)
     for _, path in run.checkpoints("full"):

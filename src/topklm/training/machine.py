@@ -48,7 +48,7 @@ def has_fast_bf16(device: str) -> bool:
 
 def best_attention(device: str, precision: str, context: int) -> str:
     """Choose the attention implementation by the rule found in `benchmarks/attention.py`."""
-    return "eager" if device == "cpu" and precision == "bf16" and context <= 256 else "sdpa"
+    return "eager" if device == "cpu" and precision == "bf16" and context <= 512 else "sdpa"
 
 
 def available_threads() -> int:

@@ -1,0 +1,26 @@
+"""Run benchmarks by name, or all of them, and append their tables to RECORDS.md."""
+
+import sys
+
+from .attention import attention
+from .pairs import record
+from .topk import steps, topk
+
+BENCHMARKS = {"attention": attention, "steps": steps, "topk": topk}
+
+
+def main() -> int:
+    """Run the benchmarks named on the command line."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        sys.stderr.write(f"unknown benchmark {unknown[0]!r}; choose from {', '.join(BENCHMARKS)}\n")
+        return 2
+    for name in names:
+        benchmark = BENCHMARKS[name]
+        title = str(benchmark.__doc__).splitlines()[0].rstrip(".")
+        record(title, f"python -m benchmarks {name}", benchmark())
+    return 0
+
+
+sys.exit(main())
