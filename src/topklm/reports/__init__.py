@@ -1,0 +1,5 @@
+"""Reports: rows in; tables, figures and pages out. Nothing is computed here.
+
+Here: how results look. Not here: what they are (`metrics/`, `evaluation/` and above).
+Start with `figures.py`.
+"""
