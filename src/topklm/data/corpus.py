@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,9 +16,12 @@ VALIDATION_SHARE = 0.02
 """Share of documents held out where no validation set is given."""
 
 HELP = (
-    "a .txt, .jsonl or .parquet file, a directory of them, 'code' (installed Python files), or a "
-    "dataset on the hub as owner/name or owner/name:configuration"
+    "a .txt, .jsonl or .parquet file, a directory of them, 'stories' (labelled, generated), 'code' "
+    "(installed Python files), or a dataset on the hub as owner/name or owner/name:configuration"
 )
+PLUGINS = "topklm.corpora"
+"""Entry points of this group are corpora by name: called with what follows `NAME:` (or nothing),
+they give an iterator of (text, labels)."""
 
 
 class Document(NamedTuple):
@@ -67,9 +71,10 @@ def load_corpus(spec: str | Sequence[str], *, part: str = "train") -> Corpus:
     """Find a corpus by its specification, or several, read one after the other.
 
     A specification is a `.txt`, `.jsonl` or `.parquet` file (see `readers.py` for what a document
-    is in each), a directory of such files, `code` for the Python files of the installed packages,
-    or a dataset on the hub (`owner/name` or `owner/name:configuration`, streamed). Of a directory
-    with files named `train...`, `part="train"` reads only those and `part="validation"` those
+    is in each), a directory of such files, `stories` (or `stories:SEED`) for the labelled story
+    generator, `code` for the Python files of the installed packages, a name that another package
+    registers as an entry point of the group `topklm.corpora`, or a dataset on the hub (`owner/name`
+    or `owner/name:configuration`, streamed). Of a directory with files named `train...`, `part="train"` reads only those and `part="validation"` those
     named `validation...`.
 
     Raises CorpusError where there is no such corpus. Files are opened here, read later.
@@ -95,8 +100,11 @@ def validation_files(spec: str | Sequence[str]) -> bool:
 
 
 def _find(spec: str, part: str) -> Corpus:
-    if spec == "code":
-        return Corpus((spec,), (_installed_python,), endless=True)
+    name, _, argument = spec.partition(":")
+    plugins = list(importlib.metadata.entry_points(group=PLUGINS, name=name))
+    if plugins:
+        generate = plugins[0].load()
+        return Corpus((spec,), (lambda: itertools.starmap(Document, generate(argument)),), endless=True)
     path = Path(spec)
     if path.is_dir():
         paths = _files(path)
@@ -126,8 +134,10 @@ def _reader(path: Path) -> Callable[[], Iterator[Document]]:
     return lambda: (Document(text, labels) for text, labels in read(path))
 
 
-def _installed_python() -> Iterator[Document]:
+def installed_python(argument: str) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Read installed Python files in an order that mixes packages; oversized ones are data."""
+    if argument:
+        raise CorpusError(f"'code' takes no argument, not {argument!r}")
     paths = {
         str(file): Path(str(file.locate()))
         for distribution in importlib.metadata.distributions()
@@ -140,7 +150,7 @@ def _installed_python() -> Iterator[Document]:
         except (OSError, UnicodeDecodeError):
             continue  # an installed file that is no readable text is not the user's mistake
         if 200 <= len(text) <= 40_000:
-            yield Document(text, {"path": name})
+            yield text, {"path": name}
 
 
 def _streamed(spec: str) -> Iterator[Document]:

@@ -13,8 +13,8 @@ from .corpus import Corpus
 
 BOUNDARY = "<|endoftext|>"
 PAD = "<|pad|>"
-TRAINING_CHARACTERS = 10_000_000
-"""A tokenizer is trained on this much of the corpus: merges hardly change after it."""
+CHARACTERS_PER_TOKEN = 2_500
+"""A tokenizer is trained on this much of the corpus for each token of its vocabulary."""
 SMALLEST_VOCABULARY = 300
 """256 bytes, the two special tokens, and room for at least a few merges."""
 
@@ -32,7 +32,7 @@ def load_tokenizer(spec: str, *, corpus: Corpus | None = None) -> Any:
         if size < SMALLEST_VOCABULARY:
             raise InputError(f"tokenizer {spec!r}: write bpe:N with N at least {SMALLEST_VOCABULARY}")
         assert corpus is not None
-        return train_tokenizer(_head(corpus), size)
+        return train_tokenizer(_head(corpus, CHARACTERS_PER_TOKEN * size), size)
     try:
         tokenizer = AutoTokenizer.from_pretrained(spec)
     except Exception as error:  # transformers raises many kinds here; the user needs the cause
@@ -110,12 +110,12 @@ def is_run_tokenizer(path: Path) -> bool:
     return (path / "tokenizer_config.json").is_file()
 
 
-def _head(corpus: Corpus) -> Iterator[str]:
+def _head(corpus: Corpus, characters: int) -> Iterator[str]:
     read = 0
     for document in corpus.documents():
         yield document.text
         read += len(document.text)
-        if read >= TRAINING_CHARACTERS:
+        if read >= characters:
             return
 
 
