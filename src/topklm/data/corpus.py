@@ -74,8 +74,8 @@ def load_corpus(spec: str | Sequence[str], *, part: str = "train") -> Corpus:
     is in each), a directory of such files, `stories` (or `stories:SEED`) for the labelled story
     generator, `code` for the Python files of the installed packages, a name that another package
     registers as an entry point of the group `topklm.corpora`, or a dataset on the hub (`owner/name`
-    or `owner/name:configuration`, streamed). Of a directory with files named `train...`, `part="train"` reads only those and `part="validation"` those
-    named `validation...`.
+    or `owner/name:configuration`, streamed). Of a directory with files named `train...`,
+    `part="train"` reads only those and `part="validation"` those named `validation...`.
 
     Raises CorpusError where there is no such corpus. Files are opened here, read later.
     """
