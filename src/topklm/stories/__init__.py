@@ -1,0 +1,1 @@
+"""Labelled stories: a corpus with ground truth, made from hidden variables."""

@@ -1,0 +1,56 @@
+"""Food: bakery, restaurant, feasts."""
+
+from topklm.stories.content.topic import Topic
+
+TOPIC = Topic(
+    name="food",
+    places=("in bakery", "in restaurant", "at inn", "in dining room"),
+    far=("at palace", "in cookery school", "at wedding feast", "in vineyard"),
+    roles=("baker", "cook", "waiter", "innkeeper"),
+    things=("frying pan", "recipe", "rolling pin", "soup ladle", "copper pot", "cake tin"),
+    items=(
+        "a pot of jam",
+        "a loaf of bread",
+        "a lump of butter",
+        "a box of matches",
+        "a pepper mill",
+        "a jug of cream",
+        "a sausage",
+        "a pancake",
+    ),
+    goals=("bake a cake with seven floors", "cook for the king", "invent a new soup"),
+    tasks=("peel the potatoes", "knead the dough", "taste the soup", "fry the onions"),
+    words=(
+        "bakery restaurant inn dining palace cookery feast vineyard baker cook cooks waiter waiters "
+        "innkeeper recipe frying ladle copper pot pots butter pepper cream sausage sausages pancake "
+        "pancakes bake baked bakes soup potatoes dough peel fry oven ovens flour sugar cinnamon honey "
+        "pudding roast gravy menu spoon spoons plates garlic vinegar stew biscuits chef stove toast "
+        "crumbs"
+    ),
+    scenes=(
+        "The cook {strike} a match, and the stove {wake} with a blue sigh.",
+        "Not one match in the box {be} dry, and the soup {stay} raw.",
+        "The jam {boil} over and {run} down the stove in red tongues.",
+        "{H} {put1} so much jam on {his1} toast that the toast {be} lost from sight.",
+        "The dough {rise} quietly under its cloth, like somebody waking.",
+        "The waiter {carry} nine plates and {drop} only one.",
+        "A smell of cinnamon {walk} through the dining room and {sit} down at every table.",
+        "The baker {be} white from head to foot, and the flour {fall} from him like snow.",
+        "The soup {need} salt, the cook {say}, and the cook {need} a holiday.",
+        "Potatoes {roll+} over the floor, and the cat {hunt} them.",
+        "A guest {order} the whole menu, from the first line to the last.",
+        "Garlic {hang} from the ceiling in long white plaits.",
+    ),
+    troubles=(
+        "Then a match {fall} into the frying pan, and a flame {jump} up to the ceiling.",
+        "All the jam {have} turned to stone, and the guests {sit+} there with their spoons.",
+        "The oven {go} out without a word, and the pudding {sink} with a sigh.",
+    ),
+    talks=(
+        '"<sf=<question=Is there any jam left?>>" {F} {ask}. "<sh=On my sleeve,>" {H} {say1}.',
+        '"<sh=<question=Have you got a match?>>" {H} {ask1}. "<sf=Not since you burnt the roast,>" {F} '
+        "{say}.",
+        '"<sf=The soup needs something,>" {F} {say}. "<sh=<question=Salt?>>" {H} {ask1}. "<sf=Another '
+        'cook.>"',
+    ),
+)

@@ -1,0 +1,57 @@
+"""Home: kitchen, attic, dog and family."""
+
+from topklm.stories.content.topic import Topic
+
+TOPIC = Topic(
+    name="home",
+    places=("in kitchen", "in living room", "in attic", "in hallway"),
+    far=("in cellar", "in garden shed", "in house across the street", "in top flat"),
+    roles=("plumber", "landlady", "chimney sweep", "lodger"),
+    things=("key", "teapot", "quilt", "photograph", "deck of cards", "light"),
+    items=(
+        "a broom",
+        "a cushion",
+        "a doorbell",
+        "an armchair",
+        "a duster",
+        "a birthday card",
+        "a jigsaw",
+        "a mirror",
+    ),
+    goals=("build a house of cards up to the ceiling", "repair the doorbell", "sleep in the attic"),
+    tasks=("sweep the stairs", "iron the sheets", "beat the rugs", "wash the dishes"),
+    words=(
+        "kitchen attic hallway cellar shed flat plumber landlady chimney sweep lodger teapot quilt "
+        "photograph broom cushion cushions doorbell armchair duster jigsaw mirror ceiling repair stairs "
+        "iron sheets rugs dishes sofa curtains fridge bathtub wallpaper puppy dog wardrobe bedroom "
+        "staircase doormat sink soap laundry upstairs slippers card cards"
+    ),
+    scenes=(
+        "The dog {give} a short bark whenever anybody {say} the word walk.",
+        "A deep bark {come} from behind the sofa, and then a very small puppy.",
+        "The key {turn} twice in the lock, as it {have} done every night for years.",
+        "Nobody {know} any more which door the rusty key {belong} to.",
+        "The light over the table {flicker}, and everybody {look} at the plumber.",
+        "Somebody {have} left the light on in the bathroom again.",
+        "In the attic {stand} a chest full of letters and moths.",
+        "The chest under the window {squeak} when it {be} opened, like a gate in the wind.",
+        "{F} {shuffle} the deck and {deal} five cards to everybody, even to the dog.",
+        "The deck {be} so old that the queen {have} lost her face.",
+        "The wallpaper {come} off in the corner, and under it there {be} an older wallpaper.",
+        "{H} {find1} a sock behind the fridge and {greet1} it like an old friend.",
+    ),
+    troubles=(
+        "Then the light {go} out, and in the dark something {crash} down the stairs.",
+        "The key {break} off in the lock, and water {begin} to come through the ceiling.",
+        "With a wild bark the dog {race} through the hallway and {pull} down the chest, the shelf and "
+        "the curtains.",
+    ),
+    talks=(
+        '"<sh=<question=Where is the key?>>" {H} {ask1}. "<sf=Where you left it,>" {F} {say}, as people '
+        "always {do+}.",
+        '"<sf=<question=What is in the chest?>>" {F} {ask}. "<sh=Everything we were looking for last '
+        'year,>" {H} {say1}.',
+        '"<sf=That was the bark of a lion,>" {F} {say}. "<sh=It was the puppy,>" {H} {say1}. "<sf=Then '
+        'the puppy has swallowed a lion.>"',
+    ),
+)

@@ -1,0 +1,54 @@
+"""The market: stalls, money, bargains."""
+
+from topklm.stories.content.topic import Topic
+
+TOPIC = Topic(
+    name="market",
+    places=("at market", "in shop", "in market square", "behind counter"),
+    far=("in auction house", "at flea market", "in bank", "in warehouse"),
+    roles=("merchant", "jeweller", "cashier", "grocer"),
+    things=("ring", "purse", "necklace", "scale", "clock", "silk scarf"),
+    items=(
+        "a coin",
+        "a receipt",
+        "a vase",
+        "a candlestick",
+        "a carpet",
+        "a bargain lamp",
+        "a bag of dates",
+        "a price list",
+    ),
+    goals=("sell a hundred vases", "open a shop", "earn a fortune", "buy back the family clock"),
+    tasks=("count the coins", "weigh the goods", "polish the silver", "set up the stall"),
+    words=(
+        "market shop counter auction warehouse merchant jeweller cashier grocer purse necklace coin "
+        "coins receipt vase vases candlestick carpet carpets bargain price prices sell sold sells "
+        "silk earn fortune buy customer customers stall stalls goods penny pennies wallet debt cheap "
+        "expensive pearl pearls diamond haggle haggled seller sellers loan"
+    ),
+    scenes=(
+        "A jeweller {hold} a ring up to the sun and {name} a price that {make} everybody laugh.",
+        "An old woman {try} to pull a ring from her finger to sell it, and it {will} not come.",
+        "The line at the bank {reach} all the way round the square.",
+        "A thin man {carry} his pennies to the bank in a sock.",
+        "The scale {say} one thing, and the customer {say} another.",
+        "A cat {sit} on the scale and {weigh} exactly as much as five onions.",
+        "The seller {press} a date into every hand, sticky and sweet and free.",
+        "A boy {spit} a date stone over three stalls and {miss} the fourth.",
+        "Carpets {hang+} over the rail like tired camels.",
+        "Everybody {shout}: pears, pans, parrots, anything that {can} be sold.",
+        "{H} {count1} {his1} coins twice and {get1} a different sum each time.",
+        "A customer {haggle} for an hour over a button and {go} home without it.",
+    ),
+    troubles=(
+        "Then the bank {close} its doors, and half of the merchants {start+} to shout.",
+        "A dog {run} between the legs of the stall, and the scale and forty vases {go+} down with it.",
+        "The jeweller {bite} on the ring, {spit} and {declare} in front of all that it {be} glass.",
+    ),
+    talks=(
+        '"<sf=<question=How much is the ring?>>" {F} {ask}. "<sh=More than the finger,>" {H} {say1}.',
+        '"<sh=<question=Does the scale tell the truth?>>" {H} {ask1}. "<sf=On Mondays,>" {F} {say}.',
+        '"<sf=My uncle works in the bank,>" {F} {say}. "<sh=<question=Is he rich?>>" {H} {ask1}. '
+        '"<sf=No, he cleans it.>"',
+    ),
+)

@@ -1,0 +1,55 @@
+"""Music: orchestra, choir, band and church."""
+
+from topklm.stories.content.topic import Topic
+
+TOPIC = Topic(
+    name="music",
+    places=("in concert hall", "in music room", "at opera", "in rehearsal room"),
+    far=("in old chapel", "at festival", "in dance hall", "in recording studio"),
+    roles=("conductor", "violinist", "singer", "drummer"),
+    things=("violin", "guitar", "trumpet", "drum", "bow", "song book"),
+    items=(
+        "a music stand",
+        "a microphone",
+        "a tambourine",
+        "a triangle",
+        "a harp string",
+        "a metronome",
+        "a mouth organ",
+        "a baton",
+    ),
+    goals=("sing the solo", "play the whole sonata by heart", "lead the orchestra", "write a song"),
+    tasks=("tune the guitars", "copy the parts", "carry the cello", "rehearse the chorus"),
+    words=(
+        "concert music opera rehearsal chapel festival studio conductor violinist singer drummer violin "
+        "violins guitar guitars trumpet trumpets drum drums song songs microphone tambourine metronome "
+        "baton solo sonata orchestra tune cello chorus choir melody piano pianist band encore applause "
+        "lullaby waltz tenor soprano audience hum hummed flutes"
+    ),
+    scenes=(
+        "A low note from the cello {make} the windows tremble.",
+        "The singer {hold} the last note until her face {be} as red as the curtain.",
+        "One key of the piano {stick}, and every waltz {have} a little hole in it.",
+        "The pianist {press} a black key, {listen} and {shake} his head.",
+        "Somewhere a child {practise} a scale, up and down, up and down.",
+        "The tenor {sing} a scale in the bath, and the neighbours {join+} in.",
+        "The choir {begin} at the right pitch and {end} somewhere in the cellar.",
+        "The violinist {draw} the bow across the strings, and everybody {stop} talking.",
+        "A hair of the bow {have} come loose and {dance} in the air at every turn.",
+        "The church organ {wheeze} like an old dog before it {begin} to sing.",
+        "A rock band {practise} next door, and the drums {shake+} the cups on the table.",
+        "{H} {like1} rock and {F} {like} waltzes, so they {take+} turns.",
+    ),
+    troubles=(
+        "In the middle of the solo a string {snap}, and the next note {be} a terrible squeak.",
+        "The organ {stop} with a sigh, and the whole choir {lose} the pitch.",
+        "{H} {begin1} in the wrong key, and the conductor {drop} the baton.",
+    ),
+    talks=(
+        '"<sh=<question=Which key is it in?>>" {H} {ask1}. "<sf=In the key of your neighbour. Just '
+        'follow him,>" {F} {say}.',
+        '"<sf=You play one note too many,>" {F} {say}. "<sh=<question=Which one?>>" {H} {ask1}. '
+        '"<sf=The last.>"',
+        '"<sf=<question=Do you hear the organ?>>" {F} {ask}. "<sh=I feel it in my teeth,>" {H} {say1}.',
+    ),
+)

@@ -1,0 +1,56 @@
+"""Weather: the station on the mountain, storms and forecasts."""
+
+from topklm.stories.content.topic import Topic
+
+TOPIC = Topic(
+    name="weather",
+    places=("at weather station", "on mountain", "on observation tower", "in radio house"),
+    far=("on summit", "at glacier", "in storm shelter", "on high plateau"),
+    roles=("forecaster", "mountaineer", "meteorologist", "balloonist"),
+    things=("barometer", "weather balloon", "kite", "radio", "rain gauge", "sledge"),
+    items=(
+        "a lightning rod",
+        "a snow shovel",
+        "a raincoat",
+        "a weathercock",
+        "a pair of goggles",
+        "an ice pick",
+        "a wind chart",
+        "a hot flask",
+    ),
+    goals=("forecast a hurricane", "climb to the summit", "photograph the northern lights"),
+    tasks=("read the rain gauge", "launch the balloon", "shovel the snow", "draw the wind chart"),
+    words=(
+        "summit glacier shelter plateau forecaster mountaineer meteorologist balloonist barometer "
+        "balloon kite gauge sledge raincoat weathercock goggles chart hurricane forecast climb thunder "
+        "thunderstorm drizzle hail hailstones blizzard icicle icicles gale breeze humidity temperature "
+        "avalanche clouds rainbow puddle puddles flood degrees tornado mist sleet lightning tower "
+        "mountain observation"
+    ),
+    scenes=(
+        "A light drizzle {fall}, the kind that one only {notice} on a pair of glasses.",
+        "The wind {be} light, and the balloon {hang} over the tower like a second moon.",
+        "A bolt {split} the sky, and the thunder {come} three seconds later.",
+        "Each bolt {write} a crooked white line on the clouds.",
+        "The cold {creep} under the doors and into the shoes.",
+        "Up here the cold {be} an old lodger who never {pay} and never {leave}.",
+        "The weathercock {turn} round once and {change} its mind.",
+        "The needle of the barometer {sink}, and the forecaster {begin} to sing sadly.",
+        "Hailstones as big as cherries {dance+} on the roof.",
+        "A rainbow {stand} over the puddles, and nobody {have} time for it.",
+        "The clouds {drift+} by below, as white and slow as sheep.",
+        "{H} {write1} a number into the book every hour, even at night.",
+    ),
+    troubles=(
+        "Then a bolt {strike} the tower, and every instrument {go} dead.",
+        "The light breeze {become} a gale, and the door {fly} off its hinges.",
+        "The cold {freeze} the cable, and the balloon {tear} itself loose.",
+    ),
+    talks=(
+        '"<sh=<question=Will there be hail?>>" {H} {ask1}. "<sf=Ask the barometer, it lies less than '
+        'I do,>" {F} {say}.',
+        '"<sf=The cold gets into my bones,>" {F} {say}. "<sh=<question=And the wind?>>" {H} {ask1}. '
+        '"<sf=Into my hat.>"',
+        '"<sf=Only light rain tomorrow,>" {F} {say}. "<sh=You said that before the flood,>" {H} {say1}.',
+    ),
+)

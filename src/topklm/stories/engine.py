@@ -1,0 +1,261 @@
+"""Tell stories: draw the variables, walk through the plot, write sentence after sentence."""
+
+import random
+from collections.abc import Iterator
+from functools import cache
+from itertools import count, islice
+from math import log2
+from typing import NamedTuple
+
+from topklm.stories.content import endings, openings
+from topklm.stories.content.plots import PLOTS, POOLS, Step
+from topklm.stories.content.topics import TOPICS
+from topklm.stories.content.traits import TRAITS
+from topklm.stories.inflect import article
+from topklm.stories.registry import ALIASES
+from topklm.stories.template import (
+    ARTICLE_SLOT,
+    CAPITAL_SLOT,
+    CHOICE,
+    LITERAL,
+    MARK,
+    SLOT,
+    Grammar,
+    Nodes,
+    compile_sentence,
+)
+from topklm.stories.variables import (
+    Dice,
+    Slots,
+    Variables,
+    draw,
+    labels_of,
+    person_slots,
+    story_slots,
+    thing_slot,
+)
+
+
+class Span(NamedTuple):
+    """A stretch of a story's text, in characters, that stands for a concept."""
+
+    start: int
+    end: int
+    concept: str
+
+
+class Story(NamedTuple):
+    """One story with its labels."""
+
+    text: str
+    spans: tuple[Span, ...]
+    """In order of start, then end, then concept"""
+    variables: Variables
+    path_bits: float
+    """Minus log2 of the probability of all the choices that made it: an upper bound on the text's
+    own information, since another path might lead to the same text"""
+
+
+@cache
+def sentences() -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the sentences of every pool, by (pool, topic); the topic is empty for general pools."""
+    pools = {(name, ""): frames for name, frames in POOLS.items()}
+    pools["open", ""] = openings.OPEN
+    pools["leave", ""] = openings.LEAVE
+    pools["return", ""] = openings.RETURN
+    pools["meet", ""] = openings.MEET
+    pools["coda", ""] = endings.CODA
+    for prefix, table in (
+        ("season", openings.SEASON),
+        ("mood", openings.MOOD),
+        ("remark", openings.REMARK),
+        ("turn", endings.TURN),
+        ("end", endings.END),
+    ):
+        for name, frames in table.items():
+            pools[f"{prefix}/{name}", ""] = frames
+    for trait in TRAITS:
+        pools[f"told/{trait.name}", ""] = trait.told
+        pools[f"decide/{trait.name}", ""] = trait.decides
+    for topic in TOPICS:
+        pools["scene", topic.name] = topic.scenes
+        pools["trouble", topic.name] = tuple(f"<trouble={frame}>" for frame in topic.troubles)
+        pools["talk", topic.name] = topic.talks
+    return pools
+
+
+@cache
+def _slot_names() -> frozenset[str]:
+    """Return the names of all slots, from a story drawn for the purpose."""
+    dice = Dice(random.Random(0).random)
+    variables = draw(dice)
+    return frozenset(story_slots(variables, dice)) | frozenset(_people(variables, "hero"))
+
+
+def _people(variables: Variables, holder: str) -> Slots:
+    v = variables
+    slots: Slots = {}
+    for role, name, gender in (
+        ("hero", v.hero, v.hero_gender),
+        ("friend", v.friend, v.friend_gender),
+        ("other", v.other, v.other_gender),
+    ):
+        speaker = role == "hero" and v.narrator == "first"
+        slots |= person_slots(role, name, gender, speaker=speaker, holds=role == holder)
+    return slots
+
+
+@cache
+def _compiled(pool: str, topic: str, grammar: Grammar) -> tuple[tuple[Nodes, ...], float]:
+    """Return the compiled sentences of a pool and log2 of their number."""
+    table = sentences()
+    frames = table[pool, ""] if (pool, "") in table else table[pool, topic]
+    compiled = tuple(
+        compile_sentence(
+            _expand(frame), grammar, label=lambda text: labels_of(text, topic), slots=_slot_names()
+        )
+        for frame in frames
+    )
+    return compiled, log2(len(compiled))
+
+
+def _expand(frame: str) -> str:
+    for short, name in ALIASES.items():
+        frame = frame.replace(f"<{short}=", f"<{name}=")
+    return frame
+
+
+class _Teller:
+    """Writes one story; the state of the text so far."""
+
+    def __init__(self, number: "random.Random"):
+        self.dice = Dice(number.random)
+        self.variables = draw(self.dice)
+        self.slots = story_slots(self.variables, self.dice)
+        self.slots.update(_people(self.variables, ""))
+        self.grammar = Grammar(self.variables.tense, self.variables.narrator == "first")
+        self.parts: list[str] = []
+        self.spans: list[Span] = []
+        self.length = 0
+        self.used: set[tuple[str, int]] = set()
+
+    def write(self, nodes: Nodes) -> None:
+        """Append the text of compiled nodes and its labels."""
+        parts, spans, slots = self.parts, self.spans, self.slots
+        for kind, value, extra in nodes:
+            if kind == LITERAL:
+                text, labels = value, extra
+            elif kind == SLOT:
+                text, labels = slots[value]
+            elif kind == CHOICE:
+                self.dice.bits += extra
+                self.write(value[int(self.dice.number() * len(value))])
+                continue
+            elif kind == MARK:
+                start = self.length
+                self.write(value)
+                spans.append(Span(start, self.length, extra))
+                continue
+            else:
+                text, labels = slots[value]
+                if kind == CAPITAL_SLOT:
+                    text = text[:1].upper() + text[1:]
+                else:
+                    assert kind == ARTICLE_SLOT
+                    before = article(text)
+                    parts.append(before)
+                    self.length += len(before)
+            length = self.length
+            for start, end, concept in labels:
+                spans.append(Span(length + start, length + end, concept))
+            parts.append(text)
+            self.length = length + len(text)
+
+    def say(self, pool: str) -> None:
+        """Write one sentence of a pool that this story has not used yet."""
+        frames, bits = _compiled(pool, self.variables.topic, self.grammar)
+        self.dice.bits += bits  # drawing again makes the true cost smaller, never larger
+        while True:
+            which = int(self.dice.number() * len(frames))
+            if (pool, which) not in self.used:
+                break
+        self.used.add((pool, which))
+        if self.parts:
+            self.parts.append(" ")
+            self.length += 1
+        first = len(self.parts)
+        self.write(frames[which])
+        self.parts[first] = self.parts[first][:1].upper() + self.parts[first][1:]
+
+    def take(self, step: Step) -> None:
+        """Write one step of the plot and follow who holds the thing."""
+        v = self.variables
+        pool = step.pool
+        if "{" in pool:
+            pool = pool.replace("{trait}", v.trait).replace("{lie}", v.lie)
+        self.say(pool)
+        if step.holder:
+            self.slots.update(_people(v, step.holder))
+        if step.lost is not None:
+            self.slots["T"] = thing_slot(v.thing, v.topic, lost=step.lost)
+
+    def tell(self) -> Story:
+        """Write the whole story."""
+        v = self.variables
+        for pool in ("open", f"told/{v.trait}", f"season/{v.season}", f"mood/{v.mood}", "scene"):
+            self.say(pool)
+        if self.dice.chance(0.4):
+            self.say(f"remark/{v.mood}")
+        for step in PLOTS[v.plot][v.worth]:
+            self.take(step)
+        if v.luck == "turned":
+            self.say(f"turn/{v.worth}")
+        self.say(f"end/{v.outcome}")
+        if self.dice.chance(0.4):
+            self.say("coda")
+        self.spans.sort()
+        return Story("".join(self.parts), tuple(self.spans), v, self.dice.bits)
+
+
+_LIMIT = 1 << 64
+
+
+class Stories:
+    """An endless, deterministic corpus of labelled stories.
+
+    Story i of seed s depends on (s, i) alone, so any process can make any part of the corpus.
+
+        for story in Stories(seed=1).take(3):
+            print(story.text, story.variables.topic, story.spans[0])
+
+    Raises ValueError for a seed outside 0..2**64-1.
+    """
+
+    def __init__(self, seed: int = 0):
+        if not 0 <= seed < _LIMIT:
+            raise ValueError(f"seed={seed} is outside 0..2**64-1; choose a number in it")
+        self.seed = seed
+
+    def story(self, index: int) -> Story:
+        """Return story number `index` (0..2**64-1); ValueError outside."""
+        if not 0 <= index < _LIMIT:
+            raise ValueError(f"index={index} is outside 0..2**64-1; choose a number in it")
+        return _Teller(random.Random(self.seed * _LIMIT + index)).tell()
+
+    def __iter__(self) -> Iterator[Story]:
+        return map(self.story, count())
+
+    def take(self, n: int, start: int = 0) -> Iterator[Story]:
+        """Return the stories start, start + 1, ..., n of them; ValueError if either is negative."""
+        if n < 0 or start < 0:
+            raise ValueError(f"n={n} and start={start} must not be negative; choose 0 or more")
+        return islice(map(self.story, count(start)), n)
+
+    def __repr__(self) -> str:
+        return f"Stories(seed={self.seed})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stories) and other.seed == self.seed
+
+    def __hash__(self) -> int:
+        return hash((Stories, self.seed))
