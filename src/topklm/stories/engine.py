@@ -128,7 +128,7 @@ def _expand(frame: str) -> str:
 class _Teller:
     """Writes one story; the state of the text so far."""
 
-    def __init__(self, number: "random.Random"):
+    def __init__(self, number: random.Random):
         self.dice = Dice(number.random)
         self.variables = draw(self.dice)
         self.slots = story_slots(self.variables, self.dice)
@@ -215,6 +215,23 @@ class _Teller:
             self.say("coda")
         self.spans.sort()
         return Story("".join(self.parts), tuple(self.spans), v, self.dice.bits)
+
+
+def sample_sentences(n: int) -> Iterator[tuple[str, list[Span]]]:
+    """Yield every sentence of every pool n times, each in the middle of a story of its own."""
+    number = random.Random(0)
+    by_topic: dict[str, list[_Teller]] = {topic.name: [] for topic in TOPICS}
+    while any(len(tellers) < n for tellers in by_topic.values()):
+        teller = _Teller(number)
+        by_topic[teller.variables.topic].append(teller)
+    everybody = [teller for tellers in by_topic.values() for teller in tellers]
+    for (pool, topic), frames in sentences().items():
+        for which in range(len(frames)):
+            for teller in number.sample(by_topic[topic] if topic else everybody, n):
+                compiled, _ = _compiled(pool, teller.variables.topic, teller.grammar)
+                teller.parts, teller.spans, teller.length = [], [], 0
+                teller.write(compiled[which])
+                yield "".join(teller.parts), teller.spans
 
 
 _LIMIT = 1 << 64

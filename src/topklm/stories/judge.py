@@ -1,0 +1,179 @@
+"""Read a story-like text without a language model: topic, people, mood, outcome, concepts.
+
+Words carry their lexical concepts, ambiguous words the sense that the topic gives them. Every other
+concept is recognised by its cues: short runs of words that the generator uses (almost) nowhere else.
+The cues are learnt once per process from the sentences themselves, so they are never out of date.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
+
+from topklm.stories.align import align
+from topklm.stories.content.names import MEN, WOMEN
+from topklm.stories.engine import sample_sentences
+from topklm.stories.inflect import verbs
+from topklm.stories.registry import AMBIGUOUS, CONCEPTS, word_concepts, word_senses
+
+Run = tuple[str, ...]
+
+_WORD = re.compile(r"\w+(?:'s)?")
+_LONGEST = 4  # words in a cue
+_N_SAMPLES = 6  # of every sentence
+_ENOUGH = 2  # cues that a concept needs, so that no single word decides
+_PRECISION = 0.98  # share of a cue's occurrences that touch its concept
+_BEFORE_SEASON = frozenset({"that", "every", "be"})
+_QUOTE = re.compile(r'"[^"]*"')
+_DENIAL = {"lie": "denial", "denial:true": "denial"}
+_ALWAYS = ("name:friend", "name:other", "pronoun:hero")
+# Concepts that come only with a central thing that somebody holds.
+_HANDED = frozenset({"giver", "receiver", "secret", "search", "loss"})
+_PRONOUNS = {
+    **dict.fromkeys(("he", "she", "i"), "<he>"),
+    **dict.fromkeys(("him", "her", "me", "his", "my"), "<him>"),
+    **dict.fromkeys(("himself", "herself", "myself"), "<self>"),
+}
+
+
+class Judgement(NamedTuple):
+    """What a text says, as far as its words show it."""
+
+    topic: str
+    """Empty if no word belongs to a topic"""
+    people: tuple[str, ...]
+    """Names in order of first mention"""
+    mood: str
+    """cheerful, gloomy, anxious, calm, or empty"""
+    outcome: str
+    """happy, sad, bittersweet, or empty"""
+    concepts: frozenset[str]
+    """Names of the concepts that occur"""
+
+
+@cache
+def _normal_forms() -> dict[str, str]:
+    """Map names, pronouns and verb forms to one form each: cues should not depend on them."""
+    forms = {form: verb.base for verb in verbs().values() for form in verb}
+    forms |= dict.fromkeys(("is", "was", "am", "are", "were"), "be")
+    forms |= _PRONOUNS
+    forms |= {name.lower() + end: "<name>" for name in (*WOMEN, *MEN) for end in ("", "'s")}
+    return forms
+
+
+def _read(text: str) -> tuple[list[str], list[tuple[int, int]]]:
+    """Return the normalised words of a text and where they stand."""
+    forms = _normal_forms()
+    matches = list(_WORD.finditer(text))
+    lower = (match.group().lower() for match in matches)
+    return [forms.get(word, word) for word in lower], [match.span() for match in matches]
+
+
+def _runs(words: list[str]) -> Iterable[tuple[int, Run]]:
+    for start in range(len(words)):
+        for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
+            yield start, tuple(words[start:end])
+
+
+@cache
+def _by_cue() -> frozenset[str]:
+    """Return the concepts that cues recognise: neither lexical ones nor senses of a word."""
+    return frozenset(
+        concept.name
+        for concept in CONCEPTS
+        if concept.kind != "lexical" and "/" not in concept.name
+    )
+
+
+@cache
+def _cues() -> dict[Run, tuple[str, ...]]:
+    """Return for every cue its concepts: runs that touch them in (almost) all sentences."""
+    wanted = _by_cue()
+    total: Counter[Run] = Counter()
+    touching: defaultdict[str, Counter[Run]] = defaultdict(Counter)
+    for text, spans in sample_sentences(_N_SAMPLES):
+        words, offsets = _read(text)
+        labels = [wanted.intersection(concepts) for concepts in align(spans, offsets)]
+        for start, run in _runs(words):
+            total[run] += 1
+            for concept in set().union(*labels[start : start + len(run)]):
+                touching[_DENIAL.get(concept, concept)][run] += 1
+    cues: defaultdict[Run, list[str]] = defaultdict(list)
+    for concept, counts in touching.items():
+        for run, n in counts.items():
+            if n > 1 and n >= _PRECISION * total[run]:
+                cues[run].append(concept)
+    return {run: tuple(concepts) for run, concepts in cues.items()}
+
+
+def _by_rule(concepts: set[str], text: str) -> set[str]:
+    """Return the concepts that no single sentence shows, given those that sentences show."""
+    found = set()
+    if "denial" in concepts:  # the same words in both cases; what came out later decides
+        found.add("lie" if "confession" in concepts else "denial:true")
+    if "search" in concepts or {"promise", "loss"} <= concepts:
+        found.add("thing:lost")
+    if concepts & _HANDED:
+        found.add("holder")
+    if not re.search(r"\b(?:I|my|me)\b", _QUOTE.sub("", text)):
+        found.add("name:hero")
+    return found
+
+
+def _topic(words: list[str]) -> str:
+    """Return the topic that most words belong to; an ambiguous word votes for each of its topics."""
+    votes: Counter[str] = Counter()
+    for word in words:
+        for concept in word_concepts().get(word, ()):
+            if concept.startswith("topic:"):
+                votes[concept.removeprefix("topic:")] += 2
+        votes.update(list(AMBIGUOUS.get(word, ())))
+    return votes.most_common(1)[0][0] if votes else ""
+
+
+def _senses(words: list[str], normal: list[str], topic: str) -> set[str]:
+    senses = word_senses(topic)
+    found = set()
+    for at, word in enumerate(words):
+        if word == "spring" and at and normal[at - 1] in _BEFORE_SEASON:
+            found.add("spring/season")
+        elif word in senses:
+            found.add(senses[word])
+        elif word == "spring":
+            found.add("spring/season")
+    return found
+
+
+def _strongest(hits: Counter[str], prefix: str) -> str:
+    """Return the concept below a prefix with most cues, without the prefix."""
+    best = max((name for name in hits if name.startswith(prefix)), key=lambda n: hits[n], default="")
+    return best.removeprefix(prefix)
+
+
+def judge(text: str) -> Judgement:
+    """Read a text, true or generated, and say what it is about; see the module for how.
+
+    The first call learns the cues, which takes about a second.
+    """
+    normal, offsets = _read(text)
+    words = [text[start:end].lower().removesuffix("'s") for start, end in offsets]
+    cues = _cues()
+    hits = Counter(concept for _, run in _runs(normal) for concept in cues.get(run, ()))
+    concepts = {concept for concept, n in hits.items() if n >= _ENOUGH}
+    concepts |= _by_rule(concepts, text)
+    concepts.discard("denial")
+    topic = _topic(words)
+    concepts |= {name for word in words for name in word_concepts().get(word, ())}
+    concepts |= _senses(words, normal, topic)
+    named = {name.lower(): name for name in (*WOMEN, *MEN)}
+    people = tuple(dict.fromkeys(named[word] for word in words if word in named))
+    if people:
+        concepts |= {*_ALWAYS}
+    return Judgement(
+        topic=topic,
+        people=people,
+        mood=_strongest(hits, "mood:"),
+        outcome=_strongest(hits, "ending:"),
+        concepts=frozenset(concepts),
+    )
