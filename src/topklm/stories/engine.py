@@ -7,8 +7,8 @@ from itertools import count, islice
 from math import log2
 from typing import NamedTuple
 
-from topklm.stories.content import endings, openings
-from topklm.stories.content.plots import PLOTS, POOLS, Step
+from topklm.stories.content import endings, openings, plots_deeds, plots_things
+from topklm.stories.content.plots import PLOTS, SKIP_BEYOND, Step
 from topklm.stories.content.topics import TOPICS
 from topklm.stories.content.traits import TRAITS
 from topklm.stories.inflect import article
@@ -59,7 +59,8 @@ class Story(NamedTuple):
 @cache
 def sentences() -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the sentences of every pool, by (pool, topic); the topic is empty for general pools."""
-    pools = {(name, ""): frames for name, frames in POOLS.items()}
+    plots = plots_things.POOLS | plots_deeds.POOLS
+    pools = {(name, ""): frames for name, frames in plots.items()}
     pools["open", ""] = openings.OPEN
     pools["leave", ""] = openings.LEAVE
     pools["return", ""] = openings.RETURN
@@ -77,6 +78,8 @@ def sentences() -> dict[tuple[str, str], tuple[str, ...]]:
     for trait in TRAITS:
         pools[f"told/{trait.name}", ""] = trait.told
         pools[f"decide/{trait.name}", ""] = trait.decides
+        pools[f"seek/{trait.name}", ""] = trait.seeks
+        pools[f"hold/{trait.name}", ""] = trait.holds
     for topic in TOPICS:
         pools["scene", topic.name] = topic.scenes
         pools["trouble", topic.name] = tuple(f"<trouble={frame}>" for frame in topic.troubles)
@@ -202,16 +205,21 @@ class _Teller:
     def tell(self) -> Story:
         """Write the whole story."""
         v = self.variables
-        for pool in ("open", f"told/{v.trait}", f"season/{v.season}", f"mood/{v.mood}", "scene"):
-            self.say(pool)
-        if self.dice.chance(0.4):
+        self.say("open")
+        self.say(f"told/{v.trait}")
+        if self.dice.chance(0.5):
+            self.say(f"season/{v.season}")
+        self.say(f"mood/{v.mood}")
+        self.say("scene")
+        if self.dice.chance(0.3):
             self.say(f"remark/{v.mood}")
         for step in PLOTS[v.plot][v.worth]:
-            self.take(step)
+            if self.length < SKIP_BEYOND.get(step.pool, self.length + 1):
+                self.take(step)
         if v.luck == "turned":
             self.say(f"turn/{v.worth}")
         self.say(f"end/{v.outcome}")
-        if self.dice.chance(0.4):
+        if self.length < SKIP_BEYOND["coda"] and self.dice.chance(0.3):
             self.say("coda")
         self.spans.sort()
         return Story("".join(self.parts), tuple(self.spans), v, self.dice.bits)

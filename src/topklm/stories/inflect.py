@@ -36,7 +36,7 @@ def verbs() -> dict[str, Verb]:
     table = {base: Verb(base, _third_person(base), _past(base)) for base in REGULAR.split()}
     for line in IRREGULAR.strip().splitlines():
         base, third, past = line.split()
-        table[base] = Verb(base, third, past)
+        table[base] = Verb(base, third, past.replace("_", " "))
     return table
 
 

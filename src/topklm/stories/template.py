@@ -56,10 +56,10 @@ class _Parser:
         if "".join(self.tokens) != source:
             raise ValueError(f"cannot read the sentence {source!r}")
 
-    def sequence(self, closing: str) -> Nodes:
+    def sequence(self, closing: str, before: str = "") -> Nodes:
+        """Read up to a closing token; `before` is the text just before, to see a sentence begin."""
         nodes: list[Node] = []
         text = ""  # literal text not yet put into a node
-        before = ""  # the last literal text, to know whether a sentence begins
         while self.at < len(self.tokens) and self.tokens[self.at] not in closing:
             token = self.tokens[self.at]
             self.at += 1
@@ -77,26 +77,26 @@ class _Parser:
             if text:
                 nodes.append((LITERAL, text, self.label(text)))
                 before, text = text, ""
-            nodes.append(self._compound(token, starts_sentence=bool(_NEW_SENTENCE.search(before))))
+            nodes.append(self._compound(token, before))
             before = ""
         if text:
             nodes.append((LITERAL, text, self.label(text)))
         return tuple(nodes)
 
-    def _compound(self, token: str, *, starts_sentence: bool) -> Node:
+    def _compound(self, token: str, before: str) -> Node:
         if token[0] == "{":
             name = token[1:-1]
             if name.startswith("a "):
                 return ARTICLE_SLOT, name[2:], None
-            return (CAPITAL_SLOT if starts_sentence else SLOT), name, None
+            return (CAPITAL_SLOT if _NEW_SENTENCE.search(before) else SLOT), name, None
         if token[0] == "<":
-            inside = self.sequence(">")
+            inside = self.sequence(">", before)
             self._expect(">")
             return MARK, inside, token[1:-1]
-        options = [self.sequence("|)]")]
+        options = [self.sequence("|)]", before)]
         while self.tokens[self.at : self.at + 1] == ["|"]:
             self.at += 1
-            options.append(self.sequence("|)]"))
+            options.append(self.sequence("|)]", before))
         self._expect(")" if token == "(" else "]")
         if token == "[":
             options.append(())

@@ -207,6 +207,12 @@ def person_slots(role: str, name: str, gender: str, *, speaker: bool, holds: boo
     for slot, text in zip(_PRONOUN_SLOTS, pronouns, strict=True):
         slots[slot + number] = filler(text, len(text), f"pronoun:{role}")
     slots["He" + number] = filler(_capital(pronouns[0]), len(pronouns[0]), f"pronoun:{role}")
+    if role == "hero":
+        # The hero and the friend together.
+        both = ("we", "us", "our") if speaker else ("they", "them", "their")
+        for slot, text in zip(("they", "them", "their"), both, strict=True):
+            slots[slot] = text, tuple((0, len(text), f"pronoun:{who}") for who in ("friend", "hero"))
+        slots["They"] = _capital(both[0]), slots["they"][1]
     if speaker:
         slots["H"], slots["Ho"], slots["Hs"] = (slots[key] for key in ("he1", "him1", "his1"))
     return slots

@@ -21,10 +21,9 @@ TOPIC = Topic(
     goals=("ride the black horse", "grow the biggest pumpkin", "win the prize for the best cow"),
     tasks=("milk the cows", "stack the hay", "shear the sheep", "pick the plums"),
     words=(
-        "farm barn stable orchard meadow pasture cattle farmer shepherd milkmaid blacksmith saddle "
-        "pitchfork cowbell wheelbarrow horseshoe oats scarecrow bridle hen hens pumpkin turnip trough "
-        "horse horses cow cows milk hay sheep lamb lambs plums pig pigs goose donkey tractor plough "
-        "harvest wheat field fields rooster manure hoof piglets foal"
+        "farm barn stable orchard meadow pasture cattle farmer shepherd milkmaid blacksmith "
+        "saddle pitchfork cowbell wheelbarrow horseshoe oats scarecrow bridle hen pumpkin turnip "
+        "trough horse cow milk hay lamb plums pigs donkey tractor wheat field rooster manure"
     ),
     scenes=(
         "A mouse {run} along the beam with an ear of wheat in its mouth.",
@@ -39,11 +38,15 @@ TOPIC = Topic(
         "A cow {chew} and {chew} and {look} into the distance.",
         "The donkey {refuse} to move until somebody {scratch} its ears.",
         "Swarms of flies {follow+} the tractor down the lane.",
+        "In the corner of the barn a mouse {be} building a nest out of an old newspaper.",
+        "The farmer {be} talking to his cows about the price of milk.",
+        "A grey crane {be} standing on one leg in the ditch, as still as a post.",
     ),
     troubles=(
         "Then the pen {burst} open, and forty sheep {run+} in forty directions.",
         "A mouse {frighten} the black horse, and it {gallop} off across every young plant in the field.",
         "Lightning {strike} the barn, and the cows {break+} down the fence.",
+        "The tractor {roll} down the hill without a driver, straight through the pen.",
     ),
     talks=(
         '"<sh=<question=Is the pen shut?>>" {H} {ask1}. "<sf=The pigs say yes,>" {F} {say}.',
@@ -51,5 +54,7 @@ TOPIC = Topic(
         'whatever holds still.>"',
         '"<sf=<question=What does this plant need?>>" {F} {ask}. "<sh=Rain, and no more advice,>" {H} '
         "{say1}.",
+        '"<sf=<question=Was that a mouse?>>" {F} {ask}. "<sh=It was two, and they were in '
+        'love,>" {H} {say1}.',
     ),
 )

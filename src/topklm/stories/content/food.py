@@ -21,11 +21,9 @@ TOPIC = Topic(
     goals=("bake a cake with seven floors", "cook for the king", "invent a new soup"),
     tasks=("peel the potatoes", "knead the dough", "taste the soup", "fry the onions"),
     words=(
-        "bakery restaurant inn dining palace cookery feast vineyard baker cook cooks waiter waiters "
-        "innkeeper recipe frying ladle copper pot pots butter pepper cream sausage sausages pancake "
-        "pancakes bake baked bakes soup potatoes dough peel fry oven ovens flour sugar cinnamon honey "
-        "pudding roast gravy menu spoon spoons plates garlic vinegar stew biscuits chef stove toast "
-        "crumbs"
+        "bakery restaurant inn dining palace cookery feast vineyard baker cook waiter innkeeper "
+        "recipe frying ladle copper pot butter pepper cream sausage pancake bake potatoes dough "
+        "peel fry oven flour sugar cinnamon pudding roast menu spoon spoons garlic stove toast"
     ),
     scenes=(
         "The cook {strike} a match, and the stove {wake} with a blue sigh.",
@@ -40,11 +38,16 @@ TOPIC = Topic(
         "Potatoes {roll+} over the floor, and the cat {hunt} them.",
         "A guest {order} the whole menu, from the first line to the last.",
         "Garlic {hang} from the ceiling in long white plaits.",
+        "The jam {be} cooling in forty jars, and a wasp {be} reading the labels.",
+        "A child {be} licking the spoon, the bowl and the table, in that order.",
+        "There {be} only one match left, and the cook {be} carrying it like an egg.",
     ),
     troubles=(
         "Then a match {fall} into the frying pan, and a flame {jump} up to the ceiling.",
         "All the jam {have} turned to stone, and the guests {sit+} there with their spoons.",
         "The oven {go} out without a word, and the pudding {sink} with a sigh.",
+        "The salt and the sugar have changed places, and the king {have} already tasted the "
+        "cake.",
     ),
     talks=(
         '"<sf=<question=Is there any jam left?>>" {F} {ask}. "<sh=On my sleeve,>" {H} {say1}.',
@@ -52,5 +55,7 @@ TOPIC = Topic(
         "{say}.",
         '"<sf=The soup needs something,>" {F} {say}. "<sh=<question=Salt?>>" {H} {ask1}. "<sf=Another '
         'cook.>"',
+        '"<sf=<question=What smells so good?>>" {F} {ask}. "<sh=The jam. Or my hair, I stood '
+        'too close,>" {H} {say1}.',
     ),
 )

@@ -21,10 +21,9 @@ TOPIC = Topic(
     goals=("see the white stag", "cross the river without a bridge", "spend a night in the cave"),
     tasks=("gather mushrooms", "chop the fallen trees", "count the deer", "clear the path"),
     words=(
-        "forest river clearing lodge valley waterfall quarry cave forester hunter woodcutter hermit axe "
-        "mushroom mushrooms feather pine torch hatchet saw stag deer fox foxes owl owls oak oaks moss "
-        "fern ferns squirrel squirrels beaver twig twigs bramble path trees badger acorns woodpecker "
-        "hollow antlers trout hedgehog"
+        "forest river clearing lodge valley waterfall quarry cave forester hunter woodcutter "
+        "hermit axe mushroom mushrooms feather pine torch hatchet stag deer fox foxes owl owls "
+        "oak moss ferns beaver path woodpecker hollow"
     ),
     scenes=(
         "A bat {flutter} out of the cave and {draw} black circles in the sky.",
@@ -39,11 +38,16 @@ TOPIC = Topic(
         "The deer {drink+} at the spring, one after the other, the smallest last.",
         "An owl {call}, and another owl {answer} from the far side of the valley.",
         "The ferns {stand+} so high that only {Hs} hat {can} be seen.",
+        "Under the bark of a fallen trunk there {be} a whole town of beetles.",
+        "A fox {be} standing in the clearing, one foot in the air, listening.",
+        "On the other bank a deer {be} drinking, and its picture in the water {be} drinking "
+        "too.",
     ),
     troubles=(
         "Then the bank {give} way, and {H} {slide1} down into the river with a splash.",
         "A bat {fly} into {Hs} hair, {he1} {stumble1}, and the path {be} nowhere to be seen.",
         "With a crack a rotten trunk {fall} across the path, and there {be} no way round it.",
+        "Night {come} early between the trees, and every path {look} like every other path.",
     ),
     talks=(
         '"<sh=<question=Is the water of the spring good to drink?>>" {H} {ask1}. "<sf=The foxes think '
@@ -52,5 +56,7 @@ TOPIC = Topic(
         'rent to pay,>" {H} {say1}.',
         '"<sf=Listen, a bat,>" {F} {say}. "<sh=I hear nothing,>" {H} {say1}. "<sf=Exactly. That is how '
         'a bat sounds.>"',
+        '"<sf=<question=How old is this oak?>>" {F} {ask}. "<sh=Ask the owls. They pay the '
+        'rent,>" {H} {say1}.',
     ),
 )

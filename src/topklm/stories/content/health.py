@@ -21,11 +21,9 @@ TOPIC = Topic(
     goals=("become a surgeon", "walk without the crutch", "find a cure for hiccups", "run the ward"),
     tasks=("roll the bandages", "measure the fever", "make the beds", "push the wheelchairs"),
     words=(
-        "hospital pharmacy sanatorium ward spa doctor nurse nurses surgeon dentist stethoscope crutch "
-        "crutches thermometer syringe wheelchair wheelchairs pill pills medicine sling ointment "
-        "prescription cure fever cough patients bandages ambulance operation stretcher flu injection "
-        "measles headache clinic pulse sore bruise disease illness healthy vaccine swollen heartbeat "
-        "plaster doctors dose"
+        "hospital pharmacy sanatorium ward spa doctor nurse surgeon dentist stethoscope crutch "
+        "thermometer syringe wheelchair wheelchairs pill medicine sling ointment prescription "
+        "cure fever bandages ambulance"
     ),
     scenes=(
         "The doctor {listen} to a chest and {hear} an old song in it.",
@@ -40,16 +38,22 @@ TOPIC = Topic(
         "The liver {be} a patient organ, the surgeon {explain}, but it {forget} nothing.",
         "Somebody {cough}, and the whole waiting room {cough} back.",
         "{H} {read1} all the old magazines and {feel1} three new diseases coming.",
+        "A girl {be} showing everybody the nail that she {have} lost and kept in a box.",
+        "The dentist {be} singing, and his patient {cannot} ask him to stop.",
+        "Every organ has its hour, says the old doctor, and {look} at the clock.",
     ),
     troubles=(
         "Then a patient {press} both hands to his chest and {fall} off the chair.",
         "The surgeon {need} a new organ within the hour, and the ambulance {be} stuck in the snow.",
         "Overnight the cold {become} a fever, and in the morning nobody in the ward {can} stand up.",
+        "A rusty nail has to be pulled out, and nobody {can} find the doctor.",
     ),
     talks=(
         '"<sf=<question=How is your cold?>>" {F} {ask}. "<sh=Better than I am,>" {H} {say1}.',
         '"<sh=<question=Which organ hurts?>>" {H} {ask1}. "<sf=The one I pay with,>" {F} {say}.',
         '"<sf=Show me your palm,>" {F} {say}. "<sh=<question=Is it a long life?>>" {H} {ask1}. "<sf=No, '
         'it is dirt.>"',
+        '"<sh=<question=What is wrong with that nail?>>" {H} {ask1}. "<sf=It met a door,>" '
+        "{F} {say}.",
     ),
 )

@@ -4,10 +4,10 @@ from topklm.stories.content.topic import Topic
 
 TOPIC = Topic(
     name="market",
-    places=("at market", "in shop", "in market square", "behind counter"),
+    places=("at market", "in shop", "in market square", "in arcade"),
     far=("in auction house", "at flea market", "in bank", "in warehouse"),
     roles=("merchant", "jeweller", "cashier", "grocer"),
-    things=("ring", "purse", "necklace", "scale", "clock", "silk scarf"),
+    things=("ring", "purse", "necklace", "hand mirror", "clock", "silk scarf"),
     items=(
         "a coin",
         "a receipt",
@@ -21,10 +21,9 @@ TOPIC = Topic(
     goals=("sell a hundred vases", "open a shop", "earn a fortune", "buy back the family clock"),
     tasks=("count the coins", "weigh the goods", "polish the silver", "set up the stall"),
     words=(
-        "market shop counter auction warehouse merchant jeweller cashier grocer purse necklace coin "
-        "coins receipt vase vases candlestick carpet carpets bargain price prices sell sold sells "
-        "silk earn fortune buy customer customers stall stalls goods penny pennies wallet debt cheap "
-        "expensive pearl pearls diamond haggle haggled seller sellers loan"
+        "market auction warehouse merchant jeweller cashier grocer purse necklace coins receipt "
+        "vase vases candlestick carpet bargain sell silk fortune buy customer stall stalls goods "
+        "penny pennies haggled seller"
     ),
     scenes=(
         "A jeweller {hold} a ring up to the sun and {name} a price that {make} everybody laugh.",
@@ -39,16 +38,23 @@ TOPIC = Topic(
         "Everybody {shout}: pears, pans, parrots, anything that {can} be sold.",
         "{H} {count1} {his1} coins twice and {get1} a different sum each time.",
         "A customer {haggle} for an hour over a button and {go} home without it.",
+        "A merchant {be} selling rain hats, and looking up at the sky with hope.",
+        "The ring in the window {be} so small that it {need} a price in large letters.",
+        "A date {cost} a penny, and a bag of dates {cost} a long talk.",
     ),
     troubles=(
         "Then the bank {close} its doors, and half of the merchants {start+} to shout.",
         "A dog {run} between the legs of the stall, and the scale and forty vases {go+} down with it.",
         "The jeweller {bite} on the ring, {spit} and {declare} in front of all that it {be} glass.",
+        "All the coins {fall} through a hole in the bag and {roll} under the stalls, and "
+        "everybody {go} after them.",
     ),
     talks=(
         '"<sf=<question=How much is the ring?>>" {F} {ask}. "<sh=More than the finger,>" {H} {say1}.',
         '"<sh=<question=Does the scale tell the truth?>>" {H} {ask1}. "<sf=On Mondays,>" {F} {say}.',
         '"<sf=My uncle works in the bank,>" {F} {say}. "<sh=<question=Is he rich?>>" {H} {ask1}. '
         '"<sf=No, he cleans it.>"',
+        '"<sh=<question=What does a date taste like?>>" {H} {ask1}. "<sf=Like a plum that '
+        'went to school,>" {F} {say}.',
     ),
 )

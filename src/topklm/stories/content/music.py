@@ -21,10 +21,9 @@ TOPIC = Topic(
     goals=("sing the solo", "play the whole sonata by heart", "lead the orchestra", "write a song"),
     tasks=("tune the guitars", "copy the parts", "carry the cello", "rehearse the chorus"),
     words=(
-        "concert music opera rehearsal chapel festival studio conductor violinist singer drummer violin "
-        "violins guitar guitars trumpet trumpets drum drums song songs microphone tambourine metronome "
-        "baton solo sonata orchestra tune cello chorus choir melody piano pianist band encore applause "
-        "lullaby waltz tenor soprano audience hum hummed flutes"
+        "concert music opera rehearsal chapel festival studio conductor violinist singer drummer "
+        "violin violins guitar guitars trumpet drum drums songs microphone tambourine metronome "
+        "baton solo sonata orchestra cello chorus choir piano pianist band waltz tenor"
     ),
     scenes=(
         "A low note from the cello {make} the windows tremble.",
@@ -39,11 +38,18 @@ TOPIC = Topic(
         "The church organ {wheeze} like an old dog before it {begin} to sing.",
         "A rock band {practise} next door, and the drums {shake+} the cups on the table.",
         "{H} {like1} rock and {F} {like} waltzes, so they {take+} turns.",
+        "In the cellar a rock band {be} playing so loud that the plaster {fall} from the walls.",
+        "Nobody over fifty {like} rock, says the conductor, and then he {tap} his foot to it.",
+        "The piano {be} older than anybody here, and one black key {be} missing.",
+        "First comes the scale, then comes the song, says the violinist, and {play} the scale"
+        " again.",
     ),
     troubles=(
         "In the middle of the solo a string {snap}, and the next note {be} a terrible squeak.",
         "The organ {stop} with a sigh, and the whole choir {lose} the pitch.",
         "{H} {begin1} in the wrong key, and the conductor {drop} the baton.",
+        "{H} {lose1} {his1} place on the page, and the violins and the drums {be+} suddenly "
+        "in two different songs.",
     ),
     talks=(
         '"<sh=<question=Which key is it in?>>" {H} {ask1}. "<sf=In the key of your neighbour. Just '
@@ -51,5 +57,7 @@ TOPIC = Topic(
         '"<sf=You play one note too many,>" {F} {say}. "<sh=<question=Which one?>>" {H} {ask1}. '
         '"<sf=The last.>"',
         '"<sf=<question=Do you hear the organ?>>" {F} {ask}. "<sh=I feel it in my teeth,>" {H} {say1}.',
+        '"<sh=<question=Do you like rock?>>" {H} {ask1}. "<sf=From a distance,>" {F} {say}, '
+        '"<sf=a long one.>"',
     ),
 )

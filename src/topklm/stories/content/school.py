@@ -21,11 +21,10 @@ TOPIC = Topic(
     goals=("pass the exam", "win the spelling prize", "read the whole library", "learn Latin"),
     tasks=("clean the blackboard", "correct the homework", "stack the textbooks", "feed the hamster"),
     words=(
-        "school classroom schoolyard library canteen museum boarding university exam exams headmaster "
-        "librarian professor atlas notebook satchel dictionary globe pencil pencils eraser chalk "
-        "textbook textbooks poster calculator spelling learn lesson lessons Latin blackboard homework "
-        "hamster pupils class grammar algebra essay sums alphabet teachers geography timetable "
-        "schoolbag mathematics classmates"
+        "classroom schoolyard library canteen museum boarding university exam headmaster "
+        "librarian professor atlas notebook satchel dictionary globe pencil eraser chalk textbook "
+        "textbooks poster calculator spelling lesson Latin blackboard homework hamster pupils "
+        "class essay"
     ),
     scenes=(
         "A folded note {travel} from desk to desk under the eyes of the professor.",
@@ -40,11 +39,18 @@ TOPIC = Topic(
         "The bell {go}, and the corridor {be} full of elbows.",
         "In the back row somebody {build} a tower out of erasers.",
         "The librarian {stamp} a book and {whisper} that it {be} a sad one.",
+        "Between two pages of the dictionary {be} a note, thirty years old, that says only "
+        "yes.",
+        "One pupil {be} asleep behind his atlas, and the others {be+} careful not to wake "
+        "him.",
+        "The exam {be} on the third, and no other date {be} of any interest.",
     ),
     troubles=(
         "Then {H} {see1} the date on the exam paper: it {be} today, and not tomorrow.",
         "Somebody {have} put a rude note on the desk, and the professor {point} at {Ho}.",
         "The pen {run} dry in the middle of the exam, and the professor {say} that time {be} short.",
+        "The hamster {be} out of its cage and in the bag of the headmaster, and he {be} just "
+        "opening it.",
     ),
     talks=(
         '"<sf=<question=What is the date today?>>" {F} {ask}. "<sh=The last one before the exam,>" {H} '
@@ -53,5 +59,7 @@ TOPIC = Topic(
         "{say}.",
         '"<sf=<question=Who wrote this note?>>" {F} {ask}. "<sh=Somebody who cannot spell my name,>" '
         "{H} {say1}.",
+        '"<sh=<question=What are you writing with that pen?>>" {H} {ask1}. "<sf=Nothing yet. '
+        'It is thinking,>" {F} {say}.',
     ),
 )

@@ -12,10 +12,9 @@ TOPIC = Topic(
     goals=("sail round the island alone", "catch the biggest fish of the year", "steer the ferry"),
     tasks=("mend the nets", "tar the boat", "dry the sails", "pull in the crabs"),
     words=(
-        "harbour pier beach island lighthouse bay sandbank captain fisherman sailor ferryman oar oars "
-        "compass anchor telescope sail sails lifebelt ferry tide fish crab crabs gull gulls boat boats "
-        "mast shore salt surf herring lobster reef raft hull ashore dolphins pebbles sailed sailors "
-        "fishing mackerel tar fishermen seaweed cabin"
+        "harbour pier beach island lighthouse bay sandbank captain fisherman sailor ferryman oar "
+        "compass anchor telescope sail sails lifebelt ferry tide crab crabs gull gulls boat boats "
+        "mast surf herring reef raft hull fishing tar seaweed"
     ),
     scenes=(
         "A seal {put} its round head out of the water and {look} at everybody in turn.",
@@ -25,16 +24,22 @@ TOPIC = Topic(
         "{H} {sit1} on the deck and {pick1} small fish out of the net.",
         "The net {be} full of herring, and the deck {shine} with silver scraps.",
         "Water {slap} against the bow, and somewhere a loose rope {knock} on the mast.",
-        "Three gulls {ride+} on the bow of the oldest boat, as if they {have} paid for it.",
+        "Three gulls {ride+} on the bow of the oldest boat, as if they had paid for it.",
         "The tide {be} out, and the boats {lie+} on their sides like sleeping cows.",
         "In the distance a lighthouse {blink}, and (the ferry|a lone boat) {answer} with its horn.",
         "{H} {taste1} salt on {his1} lips and {hear1} the surf behind the reef.",
         "An old sailor {sit} on a barrel and {paint} a tiny ship inside a bottle.",
+        "The whole village {be} down on the beach, looking for the boat that {be} not yet "
+        "back.",
+        "One wave {be} like the other, says the sailor, until the one that {be} not.",
+        "Every evening the same seal {come} to the pier to beg for a fish head.",
+        "The sails {be+} hanging out to dry, like the washing of a giant.",
     ),
     troubles=(
         "Suddenly a great wave {break} over the bow and {sweep} everything across the deck.",
         "Fog {roll} in from the reef, and nobody {can} see the rock until the hull {scrape} over it.",
         "Then the net {catch} on something heavy, the boat {lean} over, and water {pour} in.",
+        "With a crack the mast {break} in the surf, and the sails {go} down with it.",
     ),
     talks=(
         '"<sh=<question=Is the tide coming in?>>" {H} {ask1}. "<sf=Look at the seal on its rock. When '
@@ -43,5 +48,7 @@ TOPIC = Topic(
         "{H} {answer1}.",
         '"<sf=I counted every wave last night,>" {F} {say}. "<sh=<question=And how many were there?>>" '
         '{H} {ask1}. "<sf=One was missing.>"',
+        '"<sh=<question=Who is in that boat?>>" {H} {ask1}. "<sf=The captain and his bad '
+        'temper,>" {F} {say}.',
     ),
 )

@@ -21,10 +21,9 @@ TOPIC = Topic(
     goals=("win the match", "score a goal in the final", "beat the champion", "play in the first team"),
     tasks=("mark the lines", "pump up the balls", "wash the jerseys", "roll up the net"),
     words=(
-        "stadium gym pool club rival trainer goalkeeper referee champion ball balls racket medal "
-        "helmet whistle jersey jerseys stopwatch trophy score scored team teams goal goals cup final "
-        "league boxer boxers gloves sprint sprinter kick kicked kicks tackle striker crowd coach "
-        "runner runners dive dived defender bench penalty teammates"
+        "stadium gym pool club rival trainer goalkeeper referee champion ball racket medal helmet "
+        "jersey jerseys stopwatch trophy score team teams goal final boxer boxers striker bench "
+        "penalty"
     ),
     scenes=(
         "A girl {swing} the bat, and the ball {fly} over the fence into the next garden.",
@@ -40,11 +39,16 @@ TOPIC = Topic(
         "After the match the losers {sing+} louder than the winners.",
         "The referee {blow} a whistle, and for once both teams {obey+}.",
         "{H} {run1} six laps and {count1} every one of them aloud.",
+        "On the pitch a dog {be} running after the ball, and both teams {be+} running after "
+        "the dog.",
+        "The champion {be} asleep on the bench with a towel over his face.",
+        "In the ring somebody {be} practising alone, hitting the air again and again.",
     ),
     troubles=(
         "In the second half of the match {H} {slip1} and {land1} on {his1} back, and the crowd {groan}.",
         "Then the bat {crack} with a noise like a gunshot, and the rival team {cheer}.",
         "The score {be} three to nothing, and the trainer {walk} off the pitch in despair.",
+        "The referee {give} a penalty in the very last minute, and the whole team {go} pale.",
     ),
     talks=(
         '"<sf=<question=Who won the match?>>" {F} {ask}. "<sh=The mud did,>" {H} {say1}.',
@@ -52,5 +56,7 @@ TOPIC = Topic(
         'boxer in it,>" {F} {say}.',
         '"<sf=Hold the bat with both hands,>" {F} {say}. "<sh=<question=And the ball?>>" {H} {ask1}. '
         '"<sf=Hit it, do not hold it.>"',
+        '"<sh=<question=Is the pitch dry?>>" {H} {ask1}. "<sf=It is, if you are a frog,>" {F}'
+        " {say}.",
     ),
 )

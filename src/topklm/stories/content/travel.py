@@ -21,11 +21,9 @@ TOPIC = Topic(
     goals=("cross the desert", "see the pyramids", "travel round the world", "catch the night express"),
     tasks=("pack the suitcases", "stamp the tickets", "study the map", "load the camels"),
     words=(
-        "railway station hotel airport border capital desert porter tourist tourists pilot suitcase "
-        "suitcases passport passports camera map ticket tickets guidebook rucksack postcard postcards "
-        "umbrella pyramids travel express camel camels train trains platform luggage taxi bus highway "
-        "flight plane passengers passenger oasis caravan tent dunes customs abroad motorway "
-        "souvenir foreign carriage"
+        "railway hotel airport border capital desert porter tourist pilot suitcase suitcases "
+        "passport camera ticket tickets guidebook rucksack postcard postcards pyramids travel "
+        "express train trains platform taxi passengers tent"
     ),
     scenes=(
         "The train {leave}, and a child at the window {give} everybody a wave.",
@@ -40,11 +38,15 @@ TOPIC = Topic(
         "The clock of the station {show} three different times, one on each side.",
         "The pilot {announce} something, but only the word weather {can} be understood.",
         "{H} {read1} the list of trains aloud, as if it {be} a poem.",
+        "An old lady {be} sitting on her trunk in the middle of the station, knitting.",
+        "From every window of the bus {come} a wave, as if the whole town {be} leaving.",
+        "One tall palm {be} the only thing to look at, and everybody {be} looking at it.",
     ),
     troubles=(
         "Then the taxi {get} into a jam, and the last train {leave} without a single wave.",
         "The guard at the border {open} the trunk and {shout} for {his1} passport.",
         "The motor {cough} and {die}, and there {be} nothing but sand and one dry palm.",
+        "The ticket {be} for yesterday, and the guard {be} already coming down the train.",
     ),
     talks=(
         '"<sf=<question=Is this trunk yours?>>" {F} {ask}. "<sh=Only until somebody else carries it,>" '
@@ -53,5 +55,7 @@ TOPIC = Topic(
         "{F} {say}.",
         '"<sf=<question=Did you see the palm?>>" {F} {ask}. "<sh=It was hard to miss. It is the only '
         'one,>" {H} {say1}.',
+        '"<sf=Give them a wave,>" {F} {say}. "<sh=<question=But who are they?>>" {H} {ask1}. '
+        '"<sf=I have no idea.>"',
     ),
 )

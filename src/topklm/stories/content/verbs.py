@@ -1,19 +1,59 @@
 """The verbs of the narration. Regular ones by base form, the others with third person and past."""
 
 REGULAR = """
-hand learn watch end ache announce answer argue arrive ask believe belong blame bleat blink boil borrow button call
-carry change check cheer chew climb close cough count crack crash crawl creak cry dance dare
-declare defend die drift duck empty explain fetch flicker flutter follow frighten gallop glance
-greet groan haggle happen help hoot hunt join jump knock land last laugh lean lift like listen
-live look manage miss move name need notice obey offer open order own paint pick point pour
-practise press promise pull push race raise reach receive refuse remark remember roll scrape
-scratch search share shout shuffle sigh sign slap smell smile snap sneeze sound squeak stalk stamp
-stare start stay step stumble talk taste thank tie try turn type vanish visit wait walk wander
-want warn wash weigh wheeze whisper whistle wish work yawn
+ache play love celebrate blush kiss admire anchor announce answer appear argue arrive ask bake bandage bargain believe belong
+blame bleat blink board boil borrow bounce brush bubble button call carry change chase check cheer
+chew clatter climb close collect comfort complain confess cook copy cough count crack crash crawl
+creak cross crumble cry cure dance dare declare defend die disappear discover divide drift dry
+duck dust echo empty end examine explain fetch fill flicker float flutter fold follow frighten
+gallop gather gaze glance glare glitter glow graze greet groan haggle hammer hand happen help
+hesitate hoist hoot hope hunt hurl hurry insist invite jingle join jump kick knock land last laugh
+lean learn lift like limp listen live look manage measure melt mend miss move name need nibble
+notice obey offer open order own pack paddle paint pass peck peep pick please point polish pour
+practise prescribe press pretend print promise pull purr push race rain raise rattle reach receive
+refuse remark remember repeat reply rest roll rumble rust rustle save scold score scrape scratch
+search share sharpen shout shuffle sigh sign smell smile smooth sneer sneeze snore sound sparkle
+spill splash sprinkle squeak stalk stamp stare start stay steam stumble swallow talk taste thank
+tickle tidy tie trade tremble try turn twist type unfold use vanish visit waddle wait walk wander
+want warm warn wash watch weigh wheel wheeze whine whirl whisper whistle wink wish wobble work
+yawn
 """
 
 IRREGULAR = """
 have has had
+shrug shrugs shrugged
+wrap wraps wrapped
+unwrap unwraps unwrapped
+drag drags dragged
+knit knits knitted
+spin spins spun
+drum drums drummed
+cannot cannot could_not
+skip skips skipped
+speak speaks spoke
+choose chooses chose
+slap slaps slapped
+snap snaps snapped
+step steps stepped
+fly flies flew
+admit admits admitted
+stir stirs stirred
+grow grows grew
+hide hides hid
+steal steals stole
+teach teaches taught
+buy buys bought
+shoot shoots shot
+wind winds wound
+bend bends bent
+run runs ran
+beat beats beat
+hum hums hummed
+pat pats patted
+beg begs begged
+tap taps tapped
+grin grins grinned
+sow sows sowed
 do does did
 will will would
 can can could

@@ -22,10 +22,8 @@ TOPIC = Topic(
     tasks=("read the rain gauge", "launch the balloon", "shovel the snow", "draw the wind chart"),
     words=(
         "summit glacier shelter plateau forecaster mountaineer meteorologist balloonist barometer "
-        "balloon kite gauge sledge raincoat weathercock goggles chart hurricane forecast climb thunder "
-        "thunderstorm drizzle hail hailstones blizzard icicle icicles gale breeze humidity temperature "
-        "avalanche clouds rainbow puddle puddles flood degrees tornado mist sleet lightning tower "
-        "mountain observation"
+        "balloon kite gauge sledge raincoat weathercock goggles chart hurricane forecast thunder "
+        "drizzle hail hailstones gale breeze clouds rainbow flood observation"
     ),
     scenes=(
         "A light drizzle {fall}, the kind that one only {notice} on a pair of glasses.",
@@ -40,11 +38,17 @@ TOPIC = Topic(
         "A rainbow {stand} over the puddles, and nobody {have} time for it.",
         "The clouds {drift+} by below, as white and slow as sheep.",
         "{H} {write1} a number into the book every hour, even at night.",
+        "There {be} light snow in the air, not enough for a snowball.",
+        "The book of the station {say} that it {be} the coldest day in forty years.",
+        "A balloon {be} drifting over the glacier, and somebody in it {be} calling for a cup "
+        "of tea.",
     ),
     troubles=(
         "Then a bolt {strike} the tower, and every instrument {go} dead.",
         "The light breeze {become} a gale, and the door {fly} off its hinges.",
         "The cold {freeze} the cable, and the balloon {tear} itself loose.",
+        "The cloud {come} down like a lid, and between the snow and the sky there {be} no "
+        "line any more.",
     ),
     talks=(
         '"<sh=<question=Will there be hail?>>" {H} {ask1}. "<sf=Ask the barometer, it lies less than '
@@ -52,5 +56,7 @@ TOPIC = Topic(
         '"<sf=The cold gets into my bones,>" {F} {say}. "<sh=<question=And the wind?>>" {H} {ask1}. '
         '"<sf=Into my hat.>"',
         '"<sf=Only light rain tomorrow,>" {F} {say}. "<sh=You said that before the flood,>" {H} {say1}.',
+        '"<sf=<question=Was that a bolt?>>" {F} {ask}. "<sh=Count to three, then you will '
+        'hear,>" {H} {say1}.',
     ),
 )

@@ -21,11 +21,10 @@ TOPIC = Topic(
     goals=("build a machine that folds shirts", "run the factory", "design a bridge", "earn a promotion"),
     tasks=("oil the machines", "sort the screws", "type the contracts", "weld the pipes"),
     words=(
-        "workshop office factory shipyard engineer manager mechanic secretary drill hammer hammers "
-        "computer computers toolbox wrench printer contract contracts screwdriver stapler pulley "
-        "crowbar machine machines design promotion screws screw type pipes weld boss wages salary "
-        "conveyor apprentice foreman assembly engine engines desk cement bricks scaffold lathe "
-        "overalls keyboard blueprint mill steel"
+        "workshop office factory shipyard engineer manager mechanic secretary drill hammer "
+        "computer toolbox wrench printer contract contracts screwdriver stapler pulley crowbar "
+        "machine machines design promotion screws type pipes weld boss foreman engine scaffold "
+        "lathe steel"
     ),
     scenes=(
         "A crane {lift} a steel beam over the roofs as if it {be} a straw.",
@@ -40,12 +39,17 @@ TOPIC = Topic(
         "A single nail {hold} the picture of the founder, and it {be} rusty.",
         "Every bolt {have} to be tightened twice, says the foreman, and once more on Fridays.",
         "The boss {press} the seal into the red wax, and the contract {be} signed.",
+        "A mouse without a tail {be} lying beside the computer, waiting for a battery.",
+        "High on the scaffold two men {be+} eating bread and throwing half of it to the "
+        "sparrows.",
+        "The manager {be} looking for the contract, and the contract {be} under his coffee.",
     ),
     troubles=(
         "Then a bolt {shear} off, the crane {swing} round, and everybody {duck}.",
         "Smoke {come} from the biggest machine, and the whole plant {stop} at once.",
         "The seal on the contract {be} broken, and the manager {shout} so loud that a spring {fall} off "
         "the lathe.",
+        "The computer {go} black, and no hammer and no mouse {can} bring it back.",
     ),
     talks=(
         '"<sf=<question=Is the bolt tight?>>" {F} {ask}. "<sh=Tighter than the boss,>" {H} {say1}.',
@@ -53,5 +57,7 @@ TOPIC = Topic(
         'stairs,>" {F} {say}.',
         '"<sf=Hand me a nail,>" {F} {say}. "<sh=<question=A long one?>>" {H} {ask1}. "<sf=As long as '
         'my patience.>"',
+        '"<sh=<question=Does the mouse work?>>" {H} {ask1}. "<sf=As hard as the boss,>" {F} '
+        '{say}. "<sf=Not at all.>"',
     ),
 )
