@@ -8,7 +8,7 @@ from math import log2
 from typing import NamedTuple
 
 from topklm.stories.content import endings, openings, plots_deeds, plots_things
-from topklm.stories.content.plots import PLOTS, SKIP_BEYOND, Step
+from topklm.stories.content.plots import BRIEF_BEYOND, PLOTS, SKIP_BEYOND, Step
 from topklm.stories.content.topics import TOPICS
 from topklm.stories.content.traits import TRAITS
 from topklm.stories.inflect import article
@@ -109,17 +109,16 @@ def _people(variables: Variables, holder: str) -> Slots:
 
 
 @cache
-def _compiled(pool: str, topic: str, grammar: Grammar) -> tuple[tuple[Nodes, ...], float]:
-    """Return the compiled sentences of a pool and log2 of their number."""
+def _compiled(pool: str, topic: str, grammar: Grammar) -> tuple[Nodes, ...]:
+    """Return the compiled sentences of a pool, short ones first."""
     table = sentences()
     frames = table[pool, ""] if (pool, "") in table else table[pool, topic]
-    compiled = tuple(
+    return tuple(
         compile_sentence(
             _expand(frame), grammar, label=lambda text: labels_of(text, topic), slots=_slot_names()
         )
-        for frame in frames
+        for frame in sorted(frames, key=len)
     )
-    return compiled, log2(len(compiled))
 
 
 def _expand(frame: str) -> str:
@@ -176,10 +175,14 @@ class _Teller:
 
     def say(self, pool: str) -> None:
         """Write one sentence of a pool that this story has not used yet."""
-        frames, bits = _compiled(pool, self.variables.topic, self.grammar)
-        self.dice.bits += bits  # drawing again makes the true cost smaller, never larger
+        frames = _compiled(pool, self.variables.topic, self.grammar)
+        count = len(frames)
+        for limit in BRIEF_BEYOND:
+            if self.length > limit:
+                count = (count + 1) // 2
+        self.dice.bits += log2(count)  # drawing again makes the true cost smaller, never larger
         while True:
-            which = int(self.dice.number() * len(frames))
+            which = int(self.dice.number() * count)
             if (pool, which) not in self.used:
                 break
         self.used.add((pool, which))
@@ -207,13 +210,12 @@ class _Teller:
         v = self.variables
         self.say("open")
         self.say(f"told/{v.trait}")
-        if self.dice.chance(0.5):
+        if self.dice.chance(0.45):
             self.say(f"season/{v.season}")
         self.say(f"mood/{v.mood}")
-        self.say("scene")
-        if self.dice.chance(0.3):
+        if self.length < SKIP_BEYOND["remark"] and self.dice.chance(0.25):
             self.say(f"remark/{v.mood}")
-        for step in PLOTS[v.plot][v.worth]:
+        for step in (Step("scene"), *PLOTS[v.plot][v.worth]):
             if self.length < SKIP_BEYOND.get(step.pool, self.length + 1):
                 self.take(step)
         if v.luck == "turned":
@@ -236,7 +238,7 @@ def sample_sentences(n: int) -> Iterator[tuple[str, list[Span]]]:
     for (pool, topic), frames in sentences().items():
         for which in range(len(frames)):
             for teller in number.sample(by_topic[topic] if topic else everybody, n):
-                compiled, _ = _compiled(pool, teller.variables.topic, teller.grammar)
+                compiled = _compiled(pool, teller.variables.topic, teller.grammar)
                 teller.parts, teller.spans, teller.length = [], [], 0
                 teller.write(compiled[which])
                 yield "".join(teller.parts), teller.spans

@@ -23,20 +23,20 @@ TOPIC = Topic(
     words=(
         "bakery restaurant inn dining palace cookery feast vineyard baker cook waiter innkeeper "
         "recipe frying ladle copper pot butter pepper cream sausage pancake bake potatoes dough "
-        "peel fry oven flour sugar cinnamon pudding roast menu spoon spoons garlic stove toast"
+        "peel fry oven sugar cinnamon pudding roast menu spoon spoons garlic stove toast"
     ),
     scenes=(
-        "The cook {strike} a match, and the stove {wake} with a blue sigh.",
+        "The cook {strike} a match, and the stove {answer} with a blue sigh.",
         "Not one match in the box {be} dry, and the soup {stay} raw.",
-        "The jam {boil} over and {run} down the stove in red tongues.",
+        "The jam {be} boiling over and {run} down the stove in red tongues.",
         "{H} {put1} so much jam on {his1} toast that the toast {be} lost from sight.",
-        "The dough {rise} quietly under its cloth, like somebody waking.",
+        "The dough {be} rising quietly under its cloth, like somebody waking.",
         "The waiter {carry} nine plates and {drop} only one.",
         "A smell of cinnamon {walk} through the dining room and {sit} down at every table.",
-        "The baker {be} white from head to foot, and the flour {fall} from him like snow.",
+        "The baker {be} white from head to foot, and {leave} white steps behind him.",
         "The soup {need} salt, the cook {say}, and the cook {need} a holiday.",
-        "Potatoes {roll+} over the floor, and the cat {hunt} them.",
-        "A guest {order} the whole menu, from the first line to the last.",
+        "Potatoes {roll+} over the floor, and the cat {follow} them.",
+        "A guest {be} ordering the whole menu, from the first line to the last.",
         "Garlic {hang} from the ceiling in long white plaits.",
         "The jam {be} cooling in forty jars, and a wasp {be} reading the labels.",
         "A child {be} licking the spoon, the bowl and the table, in that order.",
@@ -46,8 +46,7 @@ TOPIC = Topic(
         "Then a match {fall} into the frying pan, and a flame {jump} up to the ceiling.",
         "All the jam {have} turned to stone, and the guests {sit+} there with their spoons.",
         "The oven {go} out without a word, and the pudding {sink} with a sigh.",
-        "The salt and the sugar have changed places, and the king {have} already tasted the "
-        "cake.",
+        "The salt and the sugar have changed places, and the king {have} already tasted the cake.",
     ),
     talks=(
         '"<sf=<question=Is there any jam left?>>" {F} {ask}. "<sh=On my sleeve,>" {H} {say1}.',

@@ -26,7 +26,7 @@ TOPIC = Topic(
         "oak moss ferns beaver path woodpecker hollow"
     ),
     scenes=(
-        "A bat {flutter} out of the cave and {draw} black circles in the sky.",
+        "A bat {fly} out of the cave and {write} black circles into the sky.",
         "High up in the hollow oak a bat {hang} upside down, folded like an umbrella.",
         "The bark of the old oak {be} so rough that {H} {scratch1} {his1} hand on it.",
         "A beetle {crawl} over the bark, and a woodpecker {hear} it from three trees away.",
@@ -35,17 +35,16 @@ TOPIC = Topic(
         "On the river bank a beaver {work} as if somebody {pay} it.",
         "The bank {be} steep and slippery, and the river under it {be} brown and fast.",
         "From a spring between two stones clear water {run} down over the moss.",
-        "The deer {drink+} at the spring, one after the other, the smallest last.",
+        "The deer {be+} drinking at the spring, one after the other, the smallest last.",
         "An owl {call}, and another owl {answer} from the far side of the valley.",
         "The ferns {stand+} so high that only {Hs} hat {can} be seen.",
         "Under the bark of a fallen trunk there {be} a whole town of beetles.",
         "A fox {be} standing in the clearing, one foot in the air, listening.",
-        "On the other bank a deer {be} drinking, and its picture in the water {be} drinking "
-        "too.",
+        "On the other bank a deer {be} drinking, and its picture in the water {be} drinking too.",
     ),
     troubles=(
         "Then the bank {give} way, and {H} {slide1} down into the river with a splash.",
-        "A bat {fly} into {Hs} hair, {he1} {stumble1}, and the path {be} nowhere to be seen.",
+        "A bat {fly} into {Hs} hair, {he1} {fall1}, and the path {be} nowhere to be seen.",
         "With a crack a rotten trunk {fall} across the path, and there {be} no way round it.",
         "Night {come} early between the trees, and every path {look} like every other path.",
     ),

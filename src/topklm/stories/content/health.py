@@ -18,7 +18,12 @@ TOPIC = Topic(
         "a jar of ointment",
         "a prescription",
     ),
-    goals=("become a surgeon", "walk without the crutch", "find a cure for hiccups", "run the ward"),
+    goals=(
+        "become a surgeon",
+        "walk without the crutch",
+        "find a cure for hiccups",
+        "run the ward",
+    ),
     tasks=("roll the bandages", "measure the fever", "make the beds", "push the wheelchairs"),
     words=(
         "hospital pharmacy sanatorium ward spa doctor nurse surgeon dentist stethoscope crutch "
@@ -27,7 +32,7 @@ TOPIC = Topic(
     ),
     scenes=(
         "The doctor {listen} to a chest and {hear} an old song in it.",
-        "With a sigh an old man {button} his shirt over his chest and {ask} for the bill.",
+        "With a sigh an old man {close} his shirt over his chest and {ask} for the bill.",
         "A boy {have} such a cold that he {sneeze} in three languages.",
         "Everybody in the ward {have} caught the same cold, even the doctor.",
         "The nurse {look} at a black nail and {say} that it {will} grow out.",
@@ -35,7 +40,7 @@ TOPIC = Topic(
         "The nurse {write} a number on her palm, because there {be} no paper left.",
         "The old doctor {lay} his palm on a hot forehead and {need} no thermometer.",
         "On the wall {hang} a picture of every organ, each in a different colour.",
-        "The liver {be} a patient organ, the surgeon {explain}, but it {forget} nothing.",
+        "The liver {be} a patient organ, the surgeon {say}, but it {forget} nothing.",
         "Somebody {cough}, and the whole waiting room {cough} back.",
         "{H} {read1} all the old magazines and {feel1} three new diseases coming.",
         "A girl {be} showing everybody the nail that she {have} lost and kept in a box.",

@@ -131,7 +131,11 @@ LEXICON: dict[str, tuple[str, str, str]] = {
         "dictionary atlas guidebook chart magazines photograph",
         "write read",
     ),
-    "ending-time": ("a word for being late or last", "late later last end finished over_ until", ""),
+    "ending-time": (
+        "a word for being late or last",
+        "late later last end finished over_ until",
+        "",
+    ),
     "always-never": ("how often", "always often sometimes ever again every", ""),
 }
 

@@ -23,21 +23,21 @@ TOPIC = Topic(
     words=(
         "market auction warehouse merchant jeweller cashier grocer purse necklace coins receipt "
         "vase vases candlestick carpet bargain sell silk fortune buy customer stall stalls goods "
-        "penny pennies haggled seller"
+        "penny pennies seller"
     ),
     scenes=(
-        "A jeweller {hold} a ring up to the sun and {name} a price that {make} everybody laugh.",
+        "A jeweller {hold} a ring up to the sun and {whisper} a price that {make} everybody laugh.",
         "An old woman {try} to pull a ring from her finger to sell it, and it {will} not come.",
         "The line at the bank {reach} all the way round the square.",
         "A thin man {carry} his pennies to the bank in a sock.",
         "The scale {say} one thing, and the customer {say} another.",
-        "A cat {sit} on the scale and {weigh} exactly as much as five onions.",
+        "A cat {sit} on the scale and {be} exactly as heavy as five onions.",
         "The seller {press} a date into every hand, sticky and sweet and free.",
         "A boy {spit} a date stone over three stalls and {miss} the fourth.",
         "Carpets {hang+} over the rail like tired camels.",
         "Everybody {shout}: pears, pans, parrots, anything that {can} be sold.",
         "{H} {count1} {his1} coins twice and {get1} a different sum each time.",
-        "A customer {haggle} for an hour over a button and {go} home without it.",
+        "A customer {talk} for an hour about the price of a button and {go} home without it.",
         "A merchant {be} selling rain hats, and looking up at the sky with hope.",
         "The ring in the window {be} so small that it {need} a price in large letters.",
         "A date {cost} a penny, and a bag of dates {cost} a long talk.",

@@ -1,6 +1,8 @@
 """Names, kin and times, shared by all topics."""
 
-WOMEN = "Ada Anna Clara Dora Edith Elsa Emma Flora Greta Hanna Ida Julia Lena Lucy Mara Nina".split()
+WOMEN = (
+    "Ada Anna Clara Dora Edith Elsa Emma Flora Greta Hanna Ida Julia Lena Lucy Mara Nina".split()
+)
 MEN = "Adam Anton Ben David Emil Felix Hugo Jonas Karl Leo Martin Noah Oscar Paul Simon Tom".split()
 
 # (what the friend is to the hero, gender: f, m or - for either)

@@ -33,14 +33,25 @@ def _plot(before: str, good: str, bad: str) -> dict[str, tuple[Step, ...]]:
 
 
 # A story that is already longer than this (in characters) leaves the step out.
-SKIP_BEYOND = {"scene": 550, "talk": 650, "loan/saved": 850, "return": 950, "coda": 1_000}
+SKIP_BEYOND = {
+    "remark": 320,
+    "scene": 430,
+    "talk": 540,
+    "lost/help": 820,
+    "loan/saved": 750,
+    "return": 900,
+    "coda": 950,
+}
+
+# Beyond each of these lengths only the shorter half of the sentences is left: 250 words are enough.
+BRIEF_BEYOND = (1_000, 1_080, 1_140)
 
 # The steps after the opening and before the turn of luck, for good and for bad traits.
 PLOTS = {
     "loan": _plot(
-        "loan/want@friend loan/lend@hero loan/promise leave meet trouble decide/{trait}",
-        good="loan/saved return loan/kept@friend",
-        bad="loan/ruined@nobody!lost return loan/broken",
+        "loan/want@friend loan/lend@hero loan/promise meet trouble decide/{trait}",
+        good="loan/saved loan/kept@friend",
+        bad="loan/ruined@nobody!lost loan/broken",
     ),
     "lost": _plot(
         "lost/have@hero talk lost/gone@nobody!lost lost/search lost/deny-{lie} lost/help seek/{trait}",
@@ -63,7 +74,9 @@ PLOTS = {
         bad="contest/beaten",
     ),
     "favour": {
-        "good": _steps("leave scene favour/need favour/help trouble decide/{trait} favour/repaid return"),
+        "good": _steps(
+            "leave scene favour/need favour/help trouble decide/{trait} favour/repaid return"
+        ),
         "bad": _steps(
             "leave scene favour/need favour/refuse trouble decide/{trait} favour/unpaid return"
         ),

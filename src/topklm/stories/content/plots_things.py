@@ -28,8 +28,8 @@ _LOAN = {
         "<promise={due} the {T} {will} be back on its shelf: {H} {promise1} it twice>.",
     ),
     "loan/saved": (
-        "So the {T} {come} to no harm, and nor {do} {H}.",
-        "When it {be} over, {H} {be1} tired and dirty, but {he1} {hold1} the {T} safe in {his1} hands.",
+        "So nothing {happen} to the {T}, and nothing {happen} to {Ho}.",
+        "When it {be} over, {H} {be1} tired and wet, but {he1} {hold1} the {T} in {his1} hands.",
         "Not a scratch {be} to be seen on the {T}.",
         "{H} {look1} at the {T} from all sides, and it {be} as good as before.",
     ),
@@ -76,7 +76,9 @@ _ASKED = (
 def _denials(concept: str) -> tuple[str, ...]:
     """The same words in both cases: only what comes out later tells a lie from the truth."""
     answers = "|".join(_DENIALS)
-    return tuple(f'{asked} "<so=<{concept}=({answers})>>" {{O}} ({{say}}|{{answer}}).' for asked in _ASKED)
+    return tuple(
+        f'{asked} "<so=<{concept}=({answers})>>" {{O}} ({{say}}|{{answer}}).' for asked in _ASKED
+    )
 
 
 _LOST = {

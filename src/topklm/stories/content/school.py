@@ -19,7 +19,12 @@ TOPIC = Topic(
         "a marble",
     ),
     goals=("pass the exam", "win the spelling prize", "read the whole library", "learn Latin"),
-    tasks=("clean the blackboard", "correct the homework", "stack the textbooks", "feed the hamster"),
+    tasks=(
+        "clean the blackboard",
+        "correct the homework",
+        "stack the textbooks",
+        "feed the hamster",
+    ),
     words=(
         "classroom schoolyard library canteen museum boarding university exam headmaster "
         "librarian professor atlas notebook satchel dictionary globe pencil eraser chalk textbook "
@@ -27,9 +32,9 @@ TOPIC = Topic(
         "class essay"
     ),
     scenes=(
-        "A folded note {travel} from desk to desk under the eyes of the professor.",
+        "A folded note {go} from desk to desk under the eyes of the professor.",
         "Somebody {have} pinned a note to the door: no lesson today.",
-        "The pen {leak}, and the whole essay {look} like a map of Africa.",
+        "The pen {drip}, and the whole essay {look} like a map of Africa.",
         "{H} {chew1} on {his1} pen and {look1} for an idea on the ceiling.",
         "The date {be} written on the blackboard in large white letters.",
         "Everybody {know} the date of the battle, but nobody {remember} who {win} it.",
@@ -37,12 +42,10 @@ TOPIC = Topic(
         "A fly {walk} across the map of Africa, from one sea to the other.",
         "The chalk {squeak}, and thirty pupils {press+} their hands to their ears.",
         "The bell {go}, and the corridor {be} full of elbows.",
-        "In the back row somebody {build} a tower out of erasers.",
-        "The librarian {stamp} a book and {whisper} that it {be} a sad one.",
-        "Between two pages of the dictionary {be} a note, thirty years old, that says only "
-        "yes.",
-        "One pupil {be} asleep behind his atlas, and the others {be+} careful not to wake "
-        "him.",
+        "In the back row somebody {be} building a tower out of erasers.",
+        "The librarian {close} a book and {whisper} that it {be} a sad one.",
+        "Between two pages of the dictionary {be} a note, thirty years old, that says only yes.",
+        "One pupil {be} asleep behind his atlas, and the others {be+} careful not to wake him.",
         "The exam {be} on the third, and no other date {be} of any interest.",
     ),
     troubles=(

@@ -18,7 +18,12 @@ TOPIC = Topic(
         "a stopwatch",
         "a trophy",
     ),
-    goals=("win the match", "score a goal in the final", "beat the champion", "play in the first team"),
+    goals=(
+        "win the match",
+        "score a goal in the final",
+        "beat the champion",
+        "play in the first team",
+    ),
     tasks=("mark the lines", "pump up the balls", "wash the jerseys", "roll up the net"),
     words=(
         "stadium gym pool club rival trainer goalkeeper referee champion ball racket medal helmet "
@@ -27,17 +32,17 @@ TOPIC = Topic(
     ),
     scenes=(
         "A girl {swing} the bat, and the ball {fly} over the fence into the next garden.",
-        "Every bat {have} a name burnt into its handle, and every player {defend} it with fists.",
+        "Every bat {have} a name burnt into its handle, and no player {lend} it to another.",
         "Rain {have} turned the pitch to mud, and the striker {slide} farther than the ball.",
-        "Two men {paint+} white lines on the pitch and {argue+} about which one {be} straight.",
+        "Two men {be+} painting white lines on the pitch and arguing about which one {be} straight.",
         "In the ring two boxers {dance+} round each other like careful cats.",
-        "The bell {sound}, and a boxer with red gloves {climb} into the ring.",
+        "The bell {call}, and a boxer with red gloves {climb} into the ring.",
         "The ball {roll} gently into the net, and the goalkeeper {look} at it as if it {have} been "
         "rude.",
         "Somebody {have} cut a hole in the net, and good shots {fly+} straight through it.",
-        "It {be} the last match of the (month|season), and the benches {be+} full to the last seat.",
+        "It {be} the last match of the year, and the benches {be+} full to the last seat.",
         "After the match the losers {sing+} louder than the winners.",
-        "The referee {blow} a whistle, and for once both teams {obey+}.",
+        "The referee {whistle}, and for once both teams {stop+}.",
         "{H} {run1} six laps and {count1} every one of them aloud.",
         "On the pitch a dog {be} running after the ball, and both teams {be+} running after "
         "the dog.",

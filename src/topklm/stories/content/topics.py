@@ -20,6 +20,18 @@ from topklm.stories.content.topic import Topic
 TOPICS: tuple[Topic, ...] = tuple(
     module.TOPIC
     for module in (
-        work, food, sea, farm, school, music, weather, health, sport, travel, home, market, forest
+        work,
+        food,
+        sea,
+        farm,
+        school,
+        music,
+        weather,
+        health,
+        sport,
+        travel,
+        home,
+        market,
+        forest,
     )
 )

@@ -18,7 +18,12 @@ TOPIC = Topic(
         "a phrase book",
         "a tent",
     ),
-    goals=("cross the desert", "see the pyramids", "travel round the world", "catch the night express"),
+    goals=(
+        "cross the desert",
+        "see the pyramids",
+        "travel round the world",
+        "catch the night express",
+    ),
     tasks=("pack the suitcases", "stamp the tickets", "study the map", "load the camels"),
     words=(
         "railway hotel airport border capital desert porter tourist pilot suitcase suitcases "
@@ -27,14 +32,14 @@ TOPIC = Topic(
     ),
     scenes=(
         "The train {leave}, and a child at the window {give} everybody a wave.",
-        "With a tired wave the guard {send} the last train into the night.",
+        "With a tired wave the guard {let} the last train go.",
         "A trunk with a lion painted on it {stand} alone on the platform.",
         "It {take} two porters and a great deal of bad language to lift the trunk.",
         "A single palm {stand} by the road and {give} shade to eleven camels.",
         "Under the palm an old man {sell} postcards of the palm.",
         "The bus {be} in a jam, and the passengers {get+} out to pick flowers.",
-        "There {be} a jam at the border, ten taxis long, and all of them {hoot+}.",
-        "A tourist {ask} the way and {understand} not a word of the answer.",
+        "There {be} a jam at the border, ten taxis long, and all of them {shout+}.",
+        "A tourist {ask} the way and {forget} every word of the answer.",
         "The clock of the station {show} three different times, one on each side.",
         "The pilot {announce} something, but only the word weather {can} be understood.",
         "{H} {read1} the list of trains aloud, as if it {be} a poem.",

@@ -18,7 +18,12 @@ TOPIC = Topic(
         "a pulley",
         "a crowbar",
     ),
-    goals=("build a machine that folds shirts", "run the factory", "design a bridge", "earn a promotion"),
+    goals=(
+        "build a machine that folds shirts",
+        "run the factory",
+        "design a bridge",
+        "earn a promotion",
+    ),
     tasks=("oil the machines", "sort the screws", "type the contracts", "weld the pipes"),
     words=(
         "workshop office factory shipyard engineer manager mechanic secretary drill hammer "
@@ -31,17 +36,16 @@ TOPIC = Topic(
         "The man in the crane {eat} his lunch high above everybody's heads.",
         "A spring {jump} out of the machine and {roll} under the desk.",
         "Without the little spring the whole engine {be} only a heavy box.",
-        "The secretary {move} the mouse, and all the letters {vanish+} from the screen.",
-        "The mouse {have} no battery, so the secretary {type} everything by hand.",
-        "The whole plant {smell} of oil, and the night shift {yawn}.",
+        "The secretary {move} the mouse, and all the letters {be+} gone from the screen.",
+        "The mouse {have} no battery, so the secretary {write} everything by hand.",
+        "The whole plant {be} full of oil and dust, and the night shift {yawn}.",
         "At six the plant {fall} silent, and one can hear the clock.",
-        "{H} {hit1} the nail and then the thumb, in that order.",
+        "{H} {strike1} the nail and then the thumb, in that order.",
         "A single nail {hold} the picture of the founder, and it {be} rusty.",
         "Every bolt {have} to be tightened twice, says the foreman, and once more on Fridays.",
         "The boss {press} the seal into the red wax, and the contract {be} signed.",
         "A mouse without a tail {be} lying beside the computer, waiting for a battery.",
-        "High on the scaffold two men {be+} eating bread and throwing half of it to the "
-        "sparrows.",
+        "High on the scaffold two men {be+} eating bread and throwing half of it to the sparrows.",
         "The manager {be} looking for the contract, and the contract {be} under his coffee.",
     ),
     troubles=(
