@@ -210,7 +210,7 @@ class _Teller:
         v = self.variables
         self.say("open")
         self.say(f"told/{v.trait}")
-        if self.dice.chance(0.45):
+        if self.length < SKIP_BEYOND["season"] and self.dice.chance(0.5):
             self.say(f"season/{v.season}")
         self.say(f"mood/{v.mood}")
         if self.length < SKIP_BEYOND["remark"] and self.dice.chance(0.25):

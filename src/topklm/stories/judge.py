@@ -9,30 +9,40 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 from topklm.stories.align import align
-from topklm.stories.content.names import MEN, WOMEN
-from topklm.stories.engine import sample_sentences
+from topklm.stories.content.names import DEADLINES, MEN, WARNINGS, WOMEN
+from topklm.stories.content.topics import TOPICS
+from topklm.stories.engine import Stories, sample_sentences
 from topklm.stories.inflect import verbs
 from topklm.stories.registry import AMBIGUOUS, CONCEPTS, word_concepts, word_senses
 
 Run = tuple[str, ...]
 
-_WORD = re.compile(r"\w+(?:'s)?")
-_LONGEST = 4  # words in a cue
+_WORD = re.compile(r"\w+(?:'s)?|[.,:?!\"]")
+_LONGEST = 5  # words and marks in a cue
 _N_SAMPLES = 6  # of every sentence
+_N_STORIES = 300  # whole ones, to see what happens to stand side by side
+_SEED = (1 << 64) - 1  # far from the seeds that people choose
 _ENOUGH = 2  # cues that a concept needs, so that no single word decides
+_SHARE = 0.4  # of a run that must lie inside the concept
 _PRECISION = 0.98  # share of a cue's occurrences that touch its concept
-_BEFORE_SEASON = frozenset({"that", "every", "be"})
+_BEFORE_SEASON = frozenset({"that", "every", "is", "was", "in"})
 _QUOTE = re.compile(r'"[^"]*"')
 _DENIAL = {"lie": "denial", "denial:true": "denial"}
 _ALWAYS = ("name:friend", "name:other", "pronoun:hero")
+# Labels of single words, or decided by the sentence before: most of a cue lies around them.
+_MARKS = frozenset({"giver", "receiver", "pronoun:friend", "pronoun:other", "irony"})
+_RULED = frozenset({"holder", "thing:lost", "name:hero", *_ALWAYS})
 # Concepts that come only with a central thing that somebody holds.
 _HANDED = frozenset({"giver", "receiver", "secret", "search", "loss"})
 _PRONOUNS = {
     **dict.fromkeys(("he", "she", "i"), "<he>"),
     **dict.fromkeys(("him", "her", "me", "his", "my"), "<him>"),
+    **dict.fromkeys(("they", "we"), "<they>"),
+    **dict.fromkeys(("them", "us"), "<them>"),
     **dict.fromkeys(("himself", "herself", "myself"), "<self>"),
 }
 
@@ -62,12 +72,47 @@ def _normal_forms() -> dict[str, str]:
     return forms
 
 
+@cache
+def _fillers() -> dict[str, list[tuple[list[str], str]]]:
+    """Return what fills the slots of things, places, deeds: by first word, the longest first."""
+    kinds: dict[str, Iterable[str]] = {"<due>": DEADLINES, "<warning>": WARNINGS}
+    for topic in TOPICS:
+        kinds |= {
+            f"<thing>{topic.name}": topic.things,
+            f"<role>{topic.name}": topic.roles,
+            f"<goal>{topic.name}": topic.goals,
+            f"<task>{topic.name}": topic.tasks,
+            f"<item>{topic.name}": [item.split(" ", 1)[1] for item in topic.items],
+            f"<place>{topic.name}": [p.split(" ", 1)[1] for p in (*topic.places, *topic.far)],
+        }
+    table: defaultdict[str, list[tuple[list[str], str]]] = defaultdict(list)
+    for kind, texts in kinds.items():
+        for text in texts:
+            words = _WORD.findall(text.lower())
+            table[words[0]].append((words, kind[: kind.index(">") + 1]))
+    for options in table.values():
+        options.sort(key=lambda option: -len(option[0]))
+    return dict(table)
+
+
 def _read(text: str) -> tuple[list[str], list[tuple[int, int]]]:
-    """Return the normalised words of a text and where they stand."""
-    forms = _normal_forms()
+    """Return the normalised words of a text and where they stand; a filler is one word."""
+    forms, fillers = _normal_forms(), _fillers()
     matches = list(_WORD.finditer(text))
-    lower = (match.group().lower() for match in matches)
-    return [forms.get(word, word) for word in lower], [match.span() for match in matches]
+    lower = [match.group().lower() for match in matches]
+    words: list[str] = []
+    offsets: list[tuple[int, int]] = []
+    at = 0
+    while at < len(lower):
+        length, normal = 1, forms.get(lower[at], lower[at])
+        for filler, kind in fillers.get(lower[at], ()):
+            if lower[at : at + len(filler)] == filler:
+                length, normal = len(filler), kind
+                break
+        words.append(normal)
+        offsets.append((matches[at].start(), matches[at + length - 1].end()))
+        at += length
+    return words, offsets
 
 
 def _runs(words: list[str]) -> Iterable[tuple[int, Run]]:
@@ -82,7 +127,7 @@ def _by_cue() -> frozenset[str]:
     return frozenset(
         concept.name
         for concept in CONCEPTS
-        if concept.kind != "lexical" and "/" not in concept.name
+        if concept.kind != "lexical" and "/" not in concept.name and concept.name not in _RULED
     )
 
 
@@ -92,13 +137,17 @@ def _cues() -> dict[Run, tuple[str, ...]]:
     wanted = _by_cue()
     total: Counter[Run] = Counter()
     touching: defaultdict[str, Counter[Run]] = defaultdict(Counter)
-    for text, spans in sample_sentences(_N_SAMPLES):
+    stories = ((story.text, story.spans) for story in Stories(_SEED).take(_N_STORIES))
+    for text, spans in chain(sample_sentences(_N_SAMPLES), stories):
         words, offsets = _read(text)
         labels = [wanted.intersection(concepts) for concepts in align(spans, offsets)]
         for start, run in _runs(words):
             total[run] += 1
-            for concept in set().union(*labels[start : start + len(run)]):
-                touching[_DENIAL.get(concept, concept)][run] += 1
+            inside = labels[start : start + len(run)]
+            for concept in set().union(*inside):
+                share = sum(concept in concepts for concepts in inside) / len(run)
+                if share >= _SHARE or concept in _MARKS:
+                    touching[_DENIAL.get(concept, concept)][run] += 1
     cues: defaultdict[Run, list[str]] = defaultdict(list)
     for concept, counts in touching.items():
         for run, n in counts.items():
@@ -114,6 +163,8 @@ def _by_rule(concepts: set[str], text: str) -> set[str]:
         found.add("lie" if "confession" in concepts else "denial:true")
     if "search" in concepts or {"promise", "loss"} <= concepts:
         found.add("thing:lost")
+    if "receiver" in concepts:
+        found.add("giver")
     if concepts & _HANDED:
         found.add("holder")
     if not re.search(r"\b(?:I|my|me)\b", _QUOTE.sub("", text)):
@@ -132,11 +183,11 @@ def _topic(words: list[str]) -> str:
     return votes.most_common(1)[0][0] if votes else ""
 
 
-def _senses(words: list[str], normal: list[str], topic: str) -> set[str]:
+def _senses(words: list[str], topic: str) -> set[str]:
     senses = word_senses(topic)
     found = set()
     for at, word in enumerate(words):
-        if word == "spring" and at and normal[at - 1] in _BEFORE_SEASON:
+        if word == "spring" and at and words[at - 1] in _BEFORE_SEASON:
             found.add("spring/season")
         elif word in senses:
             found.add(senses[word])
@@ -156,8 +207,8 @@ def judge(text: str) -> Judgement:
 
     The first call learns the cues, which takes about a second.
     """
-    normal, offsets = _read(text)
-    words = [text[start:end].lower().removesuffix("'s") for start, end in offsets]
+    normal, _ = _read(text)
+    words = [word.lower().removesuffix("'s") for word in _WORD.findall(text)]
     cues = _cues()
     hits = Counter(concept for _, run in _runs(normal) for concept in cues.get(run, ()))
     concepts = {concept for concept, n in hits.items() if n >= _ENOUGH}
@@ -165,7 +216,7 @@ def judge(text: str) -> Judgement:
     concepts.discard("denial")
     topic = _topic(words)
     concepts |= {name for word in words for name in word_concepts().get(word, ())}
-    concepts |= _senses(words, normal, topic)
+    concepts |= _senses(words, topic)
     named = {name.lower(): name for name in (*WOMEN, *MEN)}
     people = tuple(dict.fromkeys(named[word] for word in words if word in named))
     if people:

@@ -34,7 +34,7 @@ _LOAN = {
         "{H} {look1} at the {T} from all sides, and it {be} as good as before.",
     ),
     "loan/ruined": (
-        "When it {be} over, <loss=the {T} {be} gone>, and no searching {can} bring it back.",
+        "When it {be} over, <loss=the {T} {be} gone>, and nothing {can} bring it back.",
         "<loss=The {T} {break} in two>, and {H} {stare1} at the pieces.",
         "{H} {come1} out of it well enough, but <loss=the {T} {be} lost>.",
         "{H} {reach1} for the {T}, and <loss={his1} hand {find} nothing but air>.",
@@ -52,10 +52,10 @@ _LOAN = {
         "<promise:broken={H} had said {due}, but nobody {bring} the {T} back, not then and not later>.",
         '"<sf=<question=Where is my {T}?>>" {F} {ask}. "<sf=<promise:broken=You said {due}.>>" {H} '
         "{look1} at {his1} shoes.",
-        "<promise:broken={F} {wait} for the {T}, {due} and long after, but {H} {come1} with empty "
+        "<promise:broken={F} {wait} for the {T}, {due} and after, but {H} {come1} with empty "
         "hands>.",
-        "{due}, {F} {look} at the empty shelf. <promise:broken={Hs} word {be} worth no more than the "
-        "dust on it>.",
+        "{due}, {F} {look} for the {T} on its shelf. <promise:broken={Hs} word {be} worth no more than the "
+        "dust there>.",
     ),
 }
 
@@ -148,7 +148,7 @@ _ERRAND = {
     ),
     "errand/warn": (
         '"<so=<warning=Whatever you do, do not {warning},>>" {O} {say}.',
-        "There {be} one thing that {H} must not do, {O} {say}: <warning={warning}>.",
+        "<warning={H} must not do one thing, {O} {say}: {warning}>.",
         '{O} {hold} up a finger. "<so=<warning=Do not {warning}. Remember that!>>"',
         '"<so=<warning=Those who {warning} never arrive,>>" {O} {say}, and {be} quite serious.',
     ),

@@ -201,7 +201,7 @@ TRAITS = (
             "A single question would have been enough. <trait:decides={H} {do1} not ask it, because "
             "{he1} {do1} not want to look small>.",
             "Three people {offer+} to help. <trait:decides={H} {thank1} them coldly and {say1} that "
-            "{he1} {need1} nobody>, which {be} not true.",
+            "{he1} {need1} nobody>.",
             "Somebody {call} out that it {be} the wrong way. <trait:decides={H} {pretend1} not to hear>, and {go1} on with {his1} head held high.",
         ),
         (
