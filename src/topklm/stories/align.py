@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from topklm.stories.engine import Span, Story
@@ -35,7 +36,7 @@ def pieces(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, tuple[str, .
     The pieces joined give the text again. Made for colouring.
     """
     cuts = sorted({0, len(text), *(span.start for span in spans), *(span.end for span in spans)})
-    offsets = list(zip(cuts, cuts[1:], strict=False))
+    offsets = list(pairwise(cuts))
     for (start, end), concepts in zip(offsets, align(spans, offsets), strict=True):
         yield text[start:end], concepts
 
@@ -53,9 +54,9 @@ class Oracle(NamedTuple):
 def oracle_f1(stories: Iterable[Story]) -> dict[str, Oracle]:
     r"""Return the token-type oracle of every concept that occurs.
 
-    Word types (`\w+|[^\w\s]`, case kept) are ranked by the share of their occurrences that carry the
-    concept; the best threshold's F1 over occurrences is the oracle, measured on the stories given, so
-    it is an upper bound for whoever knows only the word.
+    Word types (`\w+|[^\w\s]`, case kept) are ranked by the share of their occurrences that carry
+    the concept; the best threshold's F1 over occurrences is the oracle. It is measured on the very
+    stories given, so it bounds from above whoever knows only the word.
     """
     total: Counter[str] = Counter()
     carrying: defaultdict[str, Counter[str]] = defaultdict(Counter)

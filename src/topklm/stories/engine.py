@@ -58,7 +58,7 @@ class Story(NamedTuple):
 
 @cache
 def sentences() -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the sentences of every pool, by (pool, topic); the topic is empty for general pools."""
+    """Return the sentences by (pool, topic); the topic is empty for general pools."""
     plots = plots_things.POOLS | plots_deeds.POOLS
     pools = {(name, ""): frames for name, frames in plots.items()}
     pools["open", ""] = openings.OPEN

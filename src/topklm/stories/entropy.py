@@ -36,13 +36,14 @@ class _Level(NamedTuple):
 class NGram:
     """An interpolated Kneser-Ney model of order 1, 2 or 3 over any hashable tokens.
 
-    With c the count of a gram (for lower orders: of the distinct tokens before it), D = n1 / (n1 + 2 n2)
-    from the numbers of grams counted once and twice, and u the previous tokens,
+    With c the count of a gram (for lower orders: the number of distinct tokens seen before it),
+    D = n1 / (n1 + 2 n2) from the numbers of grams counted once and twice, u the previous tokens
+    and u' the same without the first,
 
-        p(w | u) = max(c(u w) - D, 0) / c(u) + D types(u) / c(u) p(w | u without its first token)
+        p(w | u) = max(c(u w) - D, 0) / c(u) + D types(u) / c(u) p(w | u')
 
-    and below order 1 a uniform distribution over the known tokens, the end and one unknown token (Ney,
-    Essen, Kneser 1994; Chen, Goodman 1999). The end of a document is predicted too; its start is not.
+    and below order 1 a uniform distribution over the known tokens, the end and one unknown token
+    (Ney, Essen, Kneser 1994; Chen, Goodman 1999). The end of a document is predicted too.
 
         model = NGram(3).fit(words(story.text) for story in Stories(0).take(1000))
         model.bits_per_token([words("She walks to the harbour.")])
@@ -79,7 +80,9 @@ class NGram:
         if not flat:
             raise ValueError("no document to count; give at least one")
         if self._base >= 1 << 21:
-            raise ValueError(f"{len(ids)} token types are too many to count; give at most 2 million")
+            raise ValueError(
+                f"{len(ids)} token types are too many to count; give at most 2 million"
+            )
         grams, counts = np.unique(self._grams(np.array(flat), self.order), return_counts=True)
         self.levels = [self._level(grams, counts)]
         for order in range(self.order - 1, 0, -1):
@@ -94,7 +97,8 @@ class NGram:
             shifted = np.full(len(flat), _START, np.int64)
             shifted[back:] = flat[: len(flat) - back]
             codes += shifted * self._base**back
-        return codes[flat != _START]
+        kept: Ints = codes[flat != _START]
+        return kept
 
     def _level(self, grams: Ints, counts: Ints) -> _Level:
         contexts, first = np.unique(grams // self._base, return_index=True)
@@ -162,8 +166,10 @@ class Entropies(NamedTuple):
     n_words: int
 
 
-def entropies(seed: int = 0, *, train_bytes: int = 10_000_000, n_held_out: int = 1_000) -> Entropies:
-    """Measure n-gram models, trained on the first `train_bytes` of a seed, on the stories after them."""
+def entropies(
+    seed: int = 0, *, train_bytes: int = 10_000_000, n_held_out: int = 1_000
+) -> Entropies:
+    """Measure n-gram models of a seed's first `train_bytes` on the stories that follow."""
     train: list[list[str]] = []
     size = 0
     stories = iter(Stories(seed))
@@ -174,6 +180,11 @@ def entropies(seed: int = 0, *, train_bytes: int = 10_000_000, n_held_out: int =
     held_out: list[Story] = [next(stories) for _ in range(n_held_out)]
     texts = [words(story.text) for story in held_out]
     n_words = sum(map(len, texts))
-    models = [NGram(order).fit(train).bits_per_token(texts) for order in (1, 2, 3)]
-    path = sum(story.path_bits for story in held_out) / n_words
-    return Entropies(*models, path=path, n_train_words=sum(map(len, train)), n_words=n_words)
+    return Entropies(
+        unigram=NGram(1).fit(train).bits_per_token(texts),
+        bigram=NGram(2).fit(train).bits_per_token(texts),
+        trigram=NGram(3).fit(train).bits_per_token(texts),
+        path=sum(story.path_bits for story in held_out) / n_words,
+        n_train_words=sum(map(len, train)),
+        n_words=n_words,
+    )

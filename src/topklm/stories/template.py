@@ -97,8 +97,9 @@ class _Parser:
         while self.tokens[self.at : self.at + 1] == ["|"]:
             self.at += 1
             options.append(self.sequence("|)]", before))
-        self._expect(")" if token == "(" else "]")
-        if token == "[":
+        optional = token.startswith("[")
+        self._expect("]" if optional else ")")
+        if optional:
             options.append(())
         return CHOICE, tuple(options), math.log2(len(options))
 

@@ -29,7 +29,7 @@ Slots = dict[str, Filler]
 
 
 class Variables(NamedTuple):
-    """What a story is about. Everything else in it follows from these and from choices of wording."""
+    """What a story is about; the rest of it is a choice of wording."""
 
     topic: str
     plot: str
@@ -111,7 +111,7 @@ class Dice:
 _WORD = re.compile(r"\w+")
 _PLOT_NAMES = tuple(PLOTS)
 _TIME_NAMES = tuple(TIMES)
-_NAMES = {"f": tuple(WOMEN), "m": tuple(MEN)}
+_NAMES = {"f": WOMEN, "m": MEN}
 _GENDERS = ("f", "m")
 _TENSES = ("past", "present")
 
@@ -191,7 +191,7 @@ def labels_of(text: str, topic: str) -> tuple[Label, ...]:
 
 @cache
 def person_slots(role: str, name: str, gender: str, *, speaker: bool, holds: bool) -> Slots:
-    """Return the slots of one person; `role` is hero, friend or other, `speaker` tells the story."""
+    """Return the slots of one person (hero, friend or other); the `speaker` tells the story."""
     number = {"hero": "1", "friend": "2", "other": "3"}[role]
     letter = {"hero": "H", "friend": "F", "other": "O"}[role]
     extra = ("holder",) if holds else ()
@@ -211,7 +211,10 @@ def person_slots(role: str, name: str, gender: str, *, speaker: bool, holds: boo
         # The hero and the friend together.
         both = ("we", "us", "our") if speaker else ("they", "them", "their")
         for slot, text in zip(("they", "them", "their"), both, strict=True):
-            slots[slot] = text, tuple((0, len(text), f"pronoun:{who}") for who in ("friend", "hero"))
+            slots[slot] = (
+                text,
+                tuple((0, len(text), f"pronoun:{who}") for who in ("friend", "hero")),
+            )
         slots["They"] = _capital(both[0]), slots["they"][1]
     if speaker:
         slots["H"], slots["Ho"], slots["Hs"] = (slots[key] for key in ("he1", "him1", "his1"))

@@ -44,15 +44,18 @@ TOPIC = Topic(
     ),
     troubles=(
         "Then the pen {burst} open, and forty sheep {run+} in forty directions.",
-        "A mouse {frighten} the black horse, and it {gallop} off across every young plant in the field.",
+        "A mouse {frighten} the black horse, and it {gallop} off across every young plant in the "
+        "field.",
         "Lightning {strike} the barn, and the cows {break+} down the fence.",
         "The tractor {roll} down the hill without a driver, straight through the pen.",
     ),
     talks=(
         '"<sh=<question=Is the pen shut?>>" {H} {ask1}. "<sf=The pigs say yes,>" {F} {say}.',
-        '"<sf=Look, a crane,>" {F} {say}. "<sh=<question=Does it eat fish?>>" {H} {ask1}. "<sf=It eats '
+        '"<sf=Look, a crane,>" {F} {say}. "<sh=<question=Does it eat fish?>>" {H} {ask1}. "<sf=It '
+        "eats "
         'whatever holds still.>"',
-        '"<sf=<question=What does this plant need?>>" {F} {ask}. "<sh=Rain, and no more advice,>" {H} '
+        '"<sf=<question=What does this plant need?>>" {F} {ask}. "<sh=Rain, and no more advice,>" '
+        "{H} "
         "{say1}.",
         '"<sf=<question=Was that a mouse?>>" {F} {ask}. "<sh=It was two, and they were in '
         'love,>" {H} {say1}.',

@@ -50,9 +50,11 @@ TOPIC = Topic(
     ),
     talks=(
         '"<sf=<question=Is there any jam left?>>" {F} {ask}. "<sh=On my sleeve,>" {H} {say1}.',
-        '"<sh=<question=Have you got a match?>>" {H} {ask1}. "<sf=Not since you burnt the roast,>" {F} '
+        '"<sh=<question=Have you got a match?>>" {H} {ask1}. "<sf=Not since you burnt the '
+        'roast,>" {F} '
         "{say}.",
-        '"<sf=The soup needs something,>" {F} {say}. "<sh=<question=Salt?>>" {H} {ask1}. "<sf=Another '
+        '"<sf=The soup needs something,>" {F} {say}. "<sh=<question=Salt?>>" {H} {ask1}. '
+        '"<sf=Another '
         'cook.>"',
         '"<sf=<question=What smells so good?>>" {F} {ask}. "<sh=The jam. Or my hair, I stood '
         'too close,>" {H} {say1}.',

@@ -31,7 +31,8 @@ TOPIC = Topic(
         "The bark of the old oak {be} so rough that {H} {scratch1} {his1} hand on it.",
         "A beetle {crawl} over the bark, and a woodpecker {hear} it from three trees away.",
         "A trunk {lie} across the path, hollow and full of beetles.",
-        "Somebody {have} carved two letters into the trunk of a beech, and they {have+} grown wide.",
+        "Somebody {have} carved two letters into the trunk of a beech, and they {have+} grown "
+        "wide.",
         "On the river bank a beaver {work} as if somebody {pay} it.",
         "The bank {be} steep and slippery, and the river under it {be} brown and fast.",
         "From a spring between two stones clear water {run} down over the moss.",
@@ -49,11 +50,14 @@ TOPIC = Topic(
         "Night {come} early between the trees, and every path {look} like every other path.",
     ),
     talks=(
-        '"<sh=<question=Is the water of the spring good to drink?>>" {H} {ask1}. "<sf=The foxes think '
+        '"<sh=<question=Is the water of the spring good to drink?>>" {H} {ask1}. "<sf=The foxes '
+        "think "
         'so,>" {F} {say}.',
-        '"<sf=<question=What lives under the bark?>>" {F} {ask}. "<sh=Somebody with six legs and no '
+        '"<sf=<question=What lives under the bark?>>" {F} {ask}. "<sh=Somebody with six legs and '
+        "no "
         'rent to pay,>" {H} {say1}.',
-        '"<sf=Listen, a bat,>" {F} {say}. "<sh=I hear nothing,>" {H} {say1}. "<sf=Exactly. That is how '
+        '"<sf=Listen, a bat,>" {F} {say}. "<sh=I hear nothing,>" {H} {say1}. "<sf=Exactly. That '
+        "is how "
         'a bat sounds.>"',
         '"<sf=<question=How old is this oak?>>" {F} {ask}. "<sh=Ask the owls. They pay the '
         'rent,>" {H} {say1}.',

@@ -50,13 +50,15 @@ TOPIC = Topic(
     troubles=(
         "Then a patient {press} both hands to his chest and {fall} off the chair.",
         "The surgeon {need} a new organ within the hour, and the ambulance {be} stuck in the snow.",
-        "Overnight the cold {become} a fever, and in the morning nobody in the ward {can} stand up.",
+        "Overnight the cold {become} a fever, and in the morning nobody in the ward {can} stand "
+        "up.",
         "A rusty nail has to be pulled out, and nobody {can} find the doctor.",
     ),
     talks=(
         '"<sf=<question=How is your cold?>>" {F} {ask}. "<sh=Better than I am,>" {H} {say1}.',
         '"<sh=<question=Which organ hurts?>>" {H} {ask1}. "<sf=The one I pay with,>" {F} {say}.',
-        '"<sf=Show me your palm,>" {F} {say}. "<sh=<question=Is it a long life?>>" {H} {ask1}. "<sf=No, '
+        '"<sf=Show me your palm,>" {F} {say}. "<sh=<question=Is it a long life?>>" {H} {ask1}. '
+        '"<sf=No, '
         'it is dirt.>"',
         '"<sh=<question=What is wrong with that nail?>>" {H} {ask1}. "<sf=It met a door,>" '
         "{F} {say}.",

@@ -45,17 +45,21 @@ TOPIC = Topic(
     troubles=(
         "Then the light {go} out, and in the dark something {crash} down the stairs.",
         "The key {break} off in the lock, and water {begin} to come through the ceiling.",
-        "With a wild bark the dog {race} through the hallway and {pull} down the chest, the shelf and "
+        "With a wild bark the dog {race} through the hallway and {pull} down the chest, the shelf "
+        "and "
         "the curtains.",
         "The ceiling {come} down in the middle of the night, with the bathtub and the lodger "
         "in it.",
     ),
     talks=(
-        '"<sh=<question=Where is the key?>>" {H} {ask1}. "<sf=Where you left it,>" {F} {say}, as people '
+        '"<sh=<question=Where is the key?>>" {H} {ask1}. "<sf=Where you left it,>" {F} {say}, as '
+        "people "
         "always {do+}.",
-        '"<sf=<question=What is in the chest?>>" {F} {ask}. "<sh=Everything we were looking for last '
+        '"<sf=<question=What is in the chest?>>" {F} {ask}. "<sh=Everything we were looking for '
+        "last "
         'year,>" {H} {say1}.',
-        '"<sf=That was the bark of a lion,>" {F} {say}. "<sh=It was the puppy,>" {H} {say1}. "<sf=Then '
+        '"<sf=That was the bark of a lion,>" {F} {say}. "<sh=It was the puppy,>" {H} {say1}. '
+        '"<sf=Then '
         'the puppy has swallowed a lion.>"',
         '"<sf=<question=Did you hear that bark?>>" {F} {ask}. "<sh=The dog is talking to the '
         'light again,>" {H} {say1}.',

@@ -1,7 +1,7 @@
 """Lexical concepts: words that stand for the concept wherever they occur.
 
-Verbs are given by base form after a colon; all their forms count. Ambiguous words have no place here:
-content/senses.py gives them a meaning under each of their topics.
+Verbs are given by base form; all their forms count. Ambiguous words have no place here: senses.py
+gives them a meaning under each of their topics.
 """
 
 # concept -> (description, words, verbs)
@@ -13,31 +13,39 @@ LEXICON: dict[str, tuple[str, str, str]] = {
     ),
     "number": (
         "a number in words",
-        "one two three four five six seven nine eleven twelve forty thirty hundred dozen twice once "
+        "one two three four five six seven nine eleven twelve forty thirty hundred dozen twice "
+        "once "
         "half pair both second third fourth",
         "",
     ),
     "animal": (
         "an animal",
-        "cat cats dog dogs puppy lion seal_ gull gulls fish crab crabs herring lobster mackerel dolphins "
+        "cat cats dog dogs puppy lion seal_ gull gulls fish crab crabs herring lobster mackerel "
+        "dolphins "
         "swallows geese goose wasps tortoise magpie magpies deer stag fox foxes owl owls squirrel "
-        "squirrels beaver beetle beetles badger woodpecker trout hedgehog horse horses cow cows sheep "
-        "lamb lambs pig pigs piglets hen hens donkey rooster foal fly_ flies_ hamster camel camels moths "
+        "squirrels beaver beetle beetles badger woodpecker trout hedgehog horse horses cow cows "
+        "sheep "
+        "lamb lambs pig pigs piglets hen hens donkey rooster foal fly_ flies_ hamster camel "
+        "camels moths "
         "parrots cattle",
         "",
     ),
     "eating": (
         "something to eat or drink",
-        "bread cake soup butter cream pepper sausage pancake onions potatoes pudding roast gravy honey "
+        "bread cake soup butter cream pepper sausage pancake onions potatoes pudding roast gravy "
+        "honey "
         "cinnamon flour sugar garlic stew biscuits toast salt plums plum apples pears cherries "
-        "milk carrot cabbages pumpkin turnip mushroom mushrooms loaf lunch supper breakfast sandwich "
+        "milk carrot cabbages pumpkin turnip mushroom mushrooms loaf lunch supper breakfast "
+        "sandwich "
         "dough oats wheat",
         "eat drink chew taste",
     ),
     "body": (
         "a part of the body",
-        "hand hands head face eye eyes ear ears foot heart knees arm arms hair finger fingers thumb legs "
-        "leg back_ lips nose teeth tongues stomach shoulder mouth bones heads forehead liver elbows "
+        "hand hands head face eye eyes ear ears foot heart knees arm arms hair finger fingers "
+        "thumb legs "
+        "leg back_ lips nose teeth tongues stomach shoulder mouth bones heads forehead liver "
+        "elbows "
         "neck claws whiskers belly bellies breath",
         "",
     ),
@@ -54,13 +62,15 @@ LEXICON: dict[str, tuple[str, str, str]] = {
     ),
     "furniture": (
         "a piece of furniture",
-        "table chair desk sofa cupboard drawer bed beds shelf armchair wardrobe bench benches lamp lamps "
+        "table chair desk sofa cupboard drawer bed beds shelf armchair wardrobe bench benches "
+        "lamp lamps "
         "curtain curtains carpet carpets mirror cushion pillow",
         "",
     ),
     "sky": (
         "weather and sky, under any topic",
-        "rain snow wind fog sun storm frost cloud clouds sky stars moon weather lightning thunder hail "
+        "rain snow wind fog sun storm frost cloud clouds sky stars moon weather lightning thunder "
+        "hail "
         "drizzle rainbow mist ice",
         "",
     ),
@@ -72,7 +82,8 @@ LEXICON: dict[str, tuple[str, str, str]] = {
     "weekday": ("a day of the week", "Monday Mondays Friday Fridays Sunday", ""),
     "size": (
         "a size or a length",
-        "big bigger biggest small smaller smallest tiny large tall long longer short great deep high "
+        "big bigger biggest small smaller smallest tiny large tall long longer short great deep "
+        "high "
         "steep wide narrow",
         "",
     ),
@@ -88,19 +99,22 @@ LEXICON: dict[str, tuple[str, str, str]] = {
     ),
     "trait": (
         "a trait of character by its name",
-        "patient brave braver honest careful kind_ stubborn careless greedy proud lazy hasty forgetful "
+        "patient brave braver honest careful kind_ stubborn careless greedy proud lazy hasty "
+        "forgetful "
         "curious shy generous",
         "",
     ),
     "speaking": (
         "to say something",
         "word words question questions",
-        "say ask answer tell whisper shout announce declare explain talk argue thank warn call greet",
+        "say ask answer tell whisper shout announce declare explain talk argue thank warn call "
+        "greet",
     ),
     "moving": (
         "to go from one place to another",
         "",
-        "go come run walk jump climb crawl fly ride race rush wander stumble slide gallop arrive follow "
+        "go come run walk jump climb crawl fly ride race rush wander stumble slide gallop arrive "
+        "follow "
         "creep drift",
     ),
     "seeing": ("to see or look", "eye_ seen", "see look watch notice stare search"),
@@ -120,23 +134,26 @@ LEXICON: dict[str, tuple[str, str, str]] = {
     "water": ("water and wet things", "water river pond puddles puddle flood mud wet", "drip"),
     "building": (
         "a building or a part of one",
-        "house door doors window windows wall floor roof roofs stairs cellar attic ceiling kitchen fence "
+        "house door doors window windows wall floor roof roofs stairs cellar attic ceiling "
+        "kitchen fence "
         "gutter corridor barn stable tower chimney staircase lodge",
         "",
     ),
     "paper": (
         "something written or to write on",
-        "paper letter letters book books map ticket tickets postcard postcards contract contracts essay "
-        "textbook textbooks recipe prescription receipt poster picture card cards list menu notebook "
+        "paper letter letters book books map ticket tickets postcard postcards contract contracts "
+        "essay "
+        "textbook textbooks recipe prescription receipt poster picture card cards list menu "
+        "notebook "
         "dictionary atlas guidebook chart magazines photograph",
         "write read",
     ),
-    "ending-time": (
+    "lateness": (
         "a word for being late or last",
         "late later last end finished over_ until",
         "",
     ),
-    "always-never": ("how often", "always often sometimes ever again every", ""),
+    "frequency": ("how often", "always often sometimes ever again every", ""),
 }
 
 WOMAN = "woman's name"

@@ -41,7 +41,8 @@ TOPIC = Topic(
         "In the cellar a rock band {be} playing so loud that the plaster {fall} from the walls.",
         "Nobody over fifty {like} rock, says the conductor, and then he {dance} to it.",
         "The piano {be} older than anybody here, and one black key {be} missing.",
-        "First comes the scale, then comes the song, says the violinist, and {begin} the scale again.",
+        "First comes the scale, then comes the song, says the violinist, and {begin} the scale "
+        "again.",
     ),
     troubles=(
         "In the middle of the solo a string {snap}, and the next note {be} a terrible squeak.",
@@ -55,7 +56,8 @@ TOPIC = Topic(
         'follow him,>" {F} {say}.',
         '"<sf=You play one note too many,>" {F} {say}. "<sh=<question=Which one?>>" {H} {ask1}. '
         '"<sf=The last.>"',
-        '"<sf=<question=Do you hear the organ?>>" {F} {ask}. "<sh=I feel it in my teeth,>" {H} {say1}.',
+        '"<sf=<question=Do you hear the organ?>>" {F} {ask}. "<sh=I feel it in my teeth,>" {H} '
+        "{say1}.",
         '"<sh=<question=Do you like rock?>>" {H} {ask1}. "<sf=From a distance,>" {F} {say}, '
         '"<sf=a long one.>"',
     ),

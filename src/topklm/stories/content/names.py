@@ -1,9 +1,15 @@
 """Names, kin and times, shared by all topics."""
 
+# fmt: off
 WOMEN = (
-    "Ada Anna Clara Dora Edith Elsa Emma Flora Greta Hanna Ida Julia Lena Lucy Mara Nina".split()
+    "Ada", "Anna", "Clara", "Dora", "Edith", "Elsa", "Emma", "Flora",
+    "Greta", "Hanna", "Ida", "Julia", "Lena", "Lucy", "Mara", "Nina",
 )
-MEN = "Adam Anton Ben David Emil Felix Hugo Jonas Karl Leo Martin Noah Oscar Paul Simon Tom".split()
+MEN = (
+    "Adam", "Anton", "Ben", "David", "Emil", "Felix", "Hugo", "Jonas",
+    "Karl", "Leo", "Martin", "Noah", "Oscar", "Paul", "Simon", "Tom",
+)
+# fmt: on
 
 # (what the friend is to the hero, gender: f, m or - for either)
 RELATIONS = (

@@ -10,9 +10,11 @@ OPEN = (
     "{when}, {Hs} {rel} {F} {ask} {Ho} to come to the {P} and help to {task}.",
     "{H} {be1} supposed to {task} that {season}, together with {his1} {rel} {F}, {atP}.",
     "There {be+} three things {atP} that {H} {love1}: <list={i1}, {i2} and {his1} {rel} {F}>.",
-    '"<sf=<question=Will you help me to {task}?>>" asked {Hs} {rel} {F}. It {be} {season}, and there '
+    '"<sf=<question=Will you help me to {task}?>>" asked {Hs} {rel} {F}. It {be} {season}, and '
+    "there "
     "{be} much to do {atP}.",
-    "{Hs} {rel} {F} {know} all about the {P}: who {come}, who {go}, and who {own} <list={i1}, {i2} or "
+    "{Hs} {rel} {F} {know} all about the {P}: who {come}, who {go}, and who {own} <list={i1}, "
+    "{i2} or "
     "{i3}>.",
     "In {season}, when {H} {be1} not needed at home, {he1} {help1} {his1} {rel} {F} {atP}.",
 )
@@ -21,11 +23,13 @@ OPEN = (
 SEASON = {
     "winter": (
         "<implied:winter=Everybody's breath {hang} in the air like smoke>.",
-        "<implied:winter=The windows {be+} white with frost, and (thick|fresh) snow {creak} under the "
+        "<implied:winter=The windows {be+} white with frost, and (thick|fresh) snow {creak} under "
+        "the "
         "boots>.",
         "<implied:winter=By four o'clock it {be} dark, and the lamps {have+} to be lit>.",
         "<implied:winter=Nobody {go} out without two pairs of gloves>, and {F} {wear} three.",
-        "<implied:winter=There {be} ice on the puddles, and the sparrows {sit+} on the branches like "
+        "<implied:winter=There {be} ice on the puddles, and the sparrows {sit+} on the branches "
+        "like "
         "little round balls of wool>.",
     ),
     "spring": (
@@ -58,7 +62,8 @@ MOOD = {
         "<mood:cheerful={H} {whistle1} from the moment {he1} {open1} {his1} eyes>.",
         "<mood:cheerful=Everybody {laugh} a great deal that day, mostly about nothing>.",
         "<mood:cheerful={H} {feel1} so happy that {he1} could have hugged a lamp post>.",
-        "<mood:cheerful={F} {wear} {his2} best (hat|scarf) and {greet} every stranger like a cousin>.",
+        "<mood:cheerful={F} {wear} {his2} best (hat|scarf) and {greet} every stranger like a "
+        "cousin>.",
         "<mood:cheerful={H} {skip1} along (on one leg|backwards), just for the fun of it>.",
     ),
     "gloomy": (
@@ -71,10 +76,13 @@ MOOD = {
     ),
     "anxious": (
         "<mood:anxious={H} had slept badly and {jump1} at every noise>.",
-        "<mood:anxious=Something {be} about to go wrong; {H} {feel1} it in {his1} (stomach|bones)>.",
+        "<mood:anxious=Something {be} about to go wrong; {H} {feel1} it in {his1} "
+        "(stomach|bones)>.",
         "<mood:anxious={F} {bite} {his2} nails and {look} over {his2} shoulder again and again>.",
-        "<mood:anxious={Hs} hands {tremble+}, and {he1} {put1} them into {his1} pockets to hide it>.",
-        "<mood:anxious={F} {count} the doors, the windows and the minutes, and {whisper} to {self2}>.",
+        "<mood:anxious={Hs} hands {tremble+}, and {he1} {put1} them into {his1} pockets to hide "
+        "it>.",
+        "<mood:anxious={F} {count} the doors, the windows and the minutes, and {whisper} to "
+        "{self2}>.",
     ),
     "calm": (
         "<mood:calm=It {be} a slow and peaceful day, and nobody {raise} a voice>.",
@@ -97,14 +105,14 @@ _FINE = (
     "The sun {come} out from behind a cloud",
     "Somebody {begin} to sing",
     "There {be} fresh cake, still warm",
-    "The post {bring} a letter with good news",
+    "A letter {come} from a dear old friend",
     "All the pain in {Fs} (knee|back) {be} gone",
 )
 _FOUL = (
     "It {begin} to rain again",
     "A shoe {lose} its heel",
     "Somebody {drop} the whole basket",
-    "The post {bring} a letter with bad news",
+    "The post {bring} a bill, and then another bill",
     "A sharp pain {shoot} through {Fs} (knee|back)",
 )
 
@@ -128,21 +136,25 @@ LEAVE = (
     "<leaving={H} {turn1} {his1} back on the {P}> and {make1} {his1} way to the {Q}.",
     "It {be} a long way to the {Q}, so <leaving={H} {say1} goodbye to the {P}> and {go1}.",
     "<leaving={H} {pack1} {i1} and {i2}, {take1} a last look at the {P}> and {start1} for the {Q}.",
-    '"<sf=<question=Are you really going to the {Q}?>>" {F} {ask}. {H} {nod1}, and <leaving=soon the '
+    '"<sf=<question=Are you really going to the {Q}?>>" {F} {ask}. {H} {nod1}, and <leaving=soon '
+    "the "
     "{P} {be} out of sight>.",
-    "{F} {come} along to the corner, and {then} <leaving={H} {lose1} sight of the {P}>. The {Q} {be} far "
+    "{F} {come} along to the corner, and {then} <leaving={H} {lose1} sight of the {P}>. The {Q} "
+    "{be} far "
     "away.",
 )
 RETURN = (
     "<return=When {H} {come1} back to the {P}>, {F} {be} still there.",
-    "<return=The {P} {look} smaller when {H} {see1} it again>, and {F} {be} sitting there with {i1}.",
+    "<return=The {P} {look} smaller when {H} {see1} it again>, and {F} {be} sitting there with "
+    "{i1}.",
     "<return=At last {H} {reach1} the {P}, where it had all begun>.",
     "<return={H} {be1} glad to see the {P} again>, and {F} {be} glad to see {Ho}.",
     "It {be} late when <return={H} {come1} home to the {P}>. {F} had kept some soup warm.",
 )
 MEET = (
     'On the way {H} {meet1} {O}, the {role}. "<so=<advice=Take your time,>>" {O} {say}.',
-    '{O}, the {role}, {look} up. "<so=<advice=If you are ever in doubt, count to ten,>>" {O} {say}.',
+    '{O}, the {role}, {look} up. "<so=<advice=If you are ever in doubt, count to ten,>>" {O} '
+    "{say}.",
     "{O}, the {role}, {have} some advice for {Ho}: <advice=first look, then touch>.",
     '"<so=<advice=Never trust a day that begins too well,>>" {say} {O}, the {role}, {atQ}.',
     '{atQ} {H} {ask1} {O}, the {role}, what to do. "<so=<advice=As little as you can, and that '

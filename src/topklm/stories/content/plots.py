@@ -1,8 +1,8 @@
-"""The six plots: the order of their steps. Their sentences are in plots_things.py and plots_deeds.py.
+"""The six plots: the order of their steps. The sentences: plots_things.py and plots_deeds.py.
 
-A step names a pool of sentences. In its name `{trait}` and `{lie}` stand for variables of the story.
-`holder` says who has the central thing from the next step on (hero, friend, other or nobody), `lost`
-whether it is missing.
+A step names a pool of sentences. In its name `{trait}` and `{lie}` stand for variables of the
+story. `holder` says who has the central thing from the next step on (hero, friend, other or
+nobody), `lost` whether it is missing.
 """
 
 from typing import NamedTuple
@@ -55,7 +55,8 @@ PLOTS = {
         bad="loan/ruined@nobody!lost loan/broken",
     ),
     "lost": _plot(
-        "lost/have@hero talk lost/gone@nobody!lost lost/search lost/deny-{lie} lost/help seek/{trait}",
+        "lost/have@hero talk lost/gone@nobody!lost lost/search lost/deny-{lie} lost/help "
+        "seek/{trait}",
         good="lost/found-{lie}@hero!found",
         bad="lost/never-{lie}",
     ),

@@ -23,7 +23,8 @@ TOPIC = Topic(
         "Out on the rock a gull {crack} a crab, and the next wave {carry} the shell away.",
         "{H} {sit1} on the deck and {pull1} small fish out of the net.",
         "The net {be} full of herring, and the deck {be} shining with silver.",
-        "Water {be} slapping against the bow, and somewhere a loose rope {be} knocking on the mast.",
+        "Water {be} slapping against the bow, and somewhere a loose rope {be} knocking on the "
+        "mast.",
         "Three gulls {be+} riding on the bow of the oldest boat, as if they had paid for it.",
         "The tide {be} out, and the boats {lie+} on their sides like sleeping cows.",
         "In the distance a lighthouse {be} blinking, and the ferry {answer} with its horn.",
@@ -36,16 +37,20 @@ TOPIC = Topic(
     ),
     troubles=(
         "Suddenly a great wave {break} over the bow and {sweep} everything across the deck.",
-        "Fog {roll} in from the reef, and nobody {can} see the rock until the hull {scrape} over it.",
+        "Fog {roll} in from the reef, and nobody {can} see the rock until the hull {scrape} over "
+        "it.",
         "Then the net {catch} on something heavy, the boat {lean} over, and water {pour} in.",
         "With a crack the mast {break} in the surf, and the sails {go} down with it.",
     ),
     talks=(
-        '"<sh=<question=Is the tide coming in?>>" {H} {ask1}. "<sf=Look at the seal on its rock. When '
+        '"<sh=<question=Is the tide coming in?>>" {H} {ask1}. "<sf=Look at the seal on its rock. '
+        "When "
         'it leaves, the water is high,>" {F} {say}.',
-        '"<sf=<question=What is in the net?>>" {F} {ask}. "<sh=Two crabs, a boot and no fish at all,>" '
+        '"<sf=<question=What is in the net?>>" {F} {ask}. "<sh=Two crabs, a boot and no fish at '
+        'all,>" '
         "{H} {answer1}.",
-        '"<sf=I counted every wave last night,>" {F} {say}. "<sh=<question=And how many were there?>>" '
+        '"<sf=I counted every wave last night,>" {F} {say}. "<sh=<question=And how many were '
+        'there?>>" '
         '{H} {ask1}. "<sf=One was missing.>"',
         '"<sh=<question=Who is in that boat?>>" {H} {ask1}. "<sf=The captain and his bad '
         'temper,>" {F} {say}.',

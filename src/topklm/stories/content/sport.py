@@ -34,7 +34,8 @@ TOPIC = Topic(
         "A girl {swing} the bat, and the ball {fly} over the fence into the next garden.",
         "Every bat {have} a name burnt into its handle, and no player {lend} it to another.",
         "Rain {have} turned the pitch to mud, and the striker {slide} farther than the ball.",
-        "Two men {be+} painting white lines on the pitch and arguing about which one {be} straight.",
+        "Two men {be+} painting white lines on the pitch and arguing about which one {be} "
+        "straight.",
         "In the ring two boxers {dance+} round each other like careful cats.",
         "The bell {call}, and a boxer with red gloves {climb} into the ring.",
         "The ball {roll} gently into the net, and the goalkeeper {look} at it as if it {have} been "
@@ -50,16 +51,19 @@ TOPIC = Topic(
         "In the ring somebody {be} practising alone, hitting the air again and again.",
     ),
     troubles=(
-        "In the second half of the match {H} {slip1} and {land1} on {his1} back, and the crowd {groan}.",
+        "In the second half of the match {H} {slip1} and {land1} on {his1} back, and the crowd "
+        "{groan}.",
         "Then the bat {crack} with a noise like a gunshot, and the rival team {cheer}.",
         "The score {be} three to nothing, and the trainer {walk} off the pitch in despair.",
         "The referee {give} a penalty in the very last minute, and the whole team {go} pale.",
     ),
     talks=(
         '"<sf=<question=Who won the match?>>" {F} {ask}. "<sh=The mud did,>" {H} {say1}.',
-        '"<sh=<question=Are you afraid of the ring?>>" {H} {ask1}. "<sf=Only of the part with the other '
+        '"<sh=<question=Are you afraid of the ring?>>" {H} {ask1}. "<sf=Only of the part with the '
+        "other "
         'boxer in it,>" {F} {say}.',
-        '"<sf=Hold the bat with both hands,>" {F} {say}. "<sh=<question=And the ball?>>" {H} {ask1}. '
+        '"<sf=Hold the bat with both hands,>" {F} {say}. "<sh=<question=And the ball?>>" {H} '
+        "{ask1}. "
         '"<sf=Hit it, do not hold it.>"',
         '"<sh=<question=Is the pitch dry?>>" {H} {ask1}. "<sf=It is, if you are a frog,>" {F}'
         " {say}.",

@@ -54,11 +54,14 @@ TOPIC = Topic(
         "The ticket {be} for yesterday, and the guard {be} already coming down the train.",
     ),
     talks=(
-        '"<sf=<question=Is this trunk yours?>>" {F} {ask}. "<sh=Only until somebody else carries it,>" '
+        '"<sf=<question=Is this trunk yours?>>" {F} {ask}. "<sh=Only until somebody else carries '
+        'it,>" '
         "{H} {say1}.",
-        '"<sh=<question=How long will the jam last?>>" {H} {ask1}. "<sf=Until everybody is at home,>" '
+        '"<sh=<question=How long will the jam last?>>" {H} {ask1}. "<sf=Until everybody is at '
+        'home,>" '
         "{F} {say}.",
-        '"<sf=<question=Did you see the palm?>>" {F} {ask}. "<sh=It was hard to miss. It is the only '
+        '"<sf=<question=Did you see the palm?>>" {F} {ask}. "<sh=It was hard to miss. It is the '
+        "only "
         'one,>" {H} {say1}.',
         '"<sf=Give them a wave,>" {F} {say}. "<sh=<question=But who are they?>>" {H} {ask1}. '
         '"<sf=I have no idea.>"',

@@ -1,22 +1,22 @@
 """The verbs of the narration. Regular ones by base form, the others with third person and past."""
 
 REGULAR = """
-ache play love celebrate blush kiss admire anchor announce answer appear argue arrive ask bake bandage bargain believe belong
-blame bleat blink board boil borrow bounce brush bubble button call carry change chase check cheer
-chew clatter climb close collect comfort complain confess cook copy cough count crack crash crawl
-creak cross crumble cry cure dance dare declare defend die disappear discover divide drift dry
-duck dust echo empty end examine explain fetch fill flicker float flutter fold follow frighten
-gallop gather gaze glance glare glitter glow graze greet groan haggle hammer hand happen help
-hesitate hoist hoot hope hunt hurl hurry insist invite jingle join jump kick knock land last laugh
-lean learn lift like limp listen live look manage measure melt mend miss move name need nibble
-notice obey offer open order own pack paddle paint pass peck peep pick please point polish pour
-practise prescribe press pretend print promise pull purr push race rain raise rattle reach receive
-refuse remark remember repeat reply rest roll rumble rust rustle save scold score scrape scratch
-search share sharpen shout shuffle sigh sign smell smile smooth sneer sneeze snore sound sparkle
-spill splash sprinkle squeak stalk stamp stare start stay steam stumble swallow talk taste thank
-tickle tidy tie trade tremble try turn twist type unfold use vanish visit waddle wait walk wander
-want warm warn wash watch weigh wheel wheeze whine whirl whisper whistle wink wish wobble work
-yawn
+ache play love celebrate blush kiss admire anchor announce answer appear argue arrive ask bake
+bandage bargain believe belong blame bleat blink board boil borrow bounce brush bubble button call
+carry change chase check cheer chew clatter climb close collect comfort complain confess cook copy
+cough count crack crash crawl creak cross crumble cry cure dance dare declare defend die disappear
+discover divide drift dry duck dust echo empty end examine explain fetch fill flicker float
+flutter fold follow frighten gallop gather gaze glance glare glitter glow graze greet groan haggle
+hammer hand happen help hesitate hoist hoot hope hunt hurl hurry insist invite jingle join jump
+kick knock land last laugh lean learn lift like limp listen live look manage measure melt mend
+miss move name need nibble notice obey offer open order own pack paddle paint pass peck peep pick
+please point polish pour practise prescribe press pretend print promise pull purr push race rain
+raise rattle reach receive refuse remark remember repeat reply rest roll rumble rust rustle save
+scold score scrape scratch search share sharpen shout shuffle sigh sign smell smile smooth sneer
+sneeze snore sound sparkle spill splash sprinkle squeak stalk stamp stare start stay steam stumble
+swallow talk taste thank tickle tidy tie trade tremble try turn twist type unfold use vanish visit
+waddle wait walk wander want warm warn wash watch weigh wheel wheeze whine whirl whisper whistle
+wink wish wobble work yawn
 """
 
 IRREGULAR = """

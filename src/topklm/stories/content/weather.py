@@ -51,11 +51,14 @@ TOPIC = Topic(
         "line any more.",
     ),
     talks=(
-        '"<sh=<question=Will there be hail?>>" {H} {ask1}. "<sf=Ask the barometer, it lies less than '
+        '"<sh=<question=Will there be hail?>>" {H} {ask1}. "<sf=Ask the barometer, it lies less '
+        "than "
         'I do,>" {F} {say}.',
-        '"<sf=The cold gets into my bones,>" {F} {say}. "<sh=<question=And the wind?>>" {H} {ask1}. '
+        '"<sf=The cold gets into my bones,>" {F} {say}. "<sh=<question=And the wind?>>" {H} '
+        "{ask1}. "
         '"<sf=Into my hat.>"',
-        '"<sf=Only light rain tomorrow,>" {F} {say}. "<sh=You said that before the flood,>" {H} {say1}.',
+        '"<sf=Only light rain tomorrow,>" {F} {say}. "<sh=You said that before the flood,>" {H} '
+        "{say1}.",
         '"<sf=<question=Was that a bolt?>>" {F} {ask}. "<sh=Count to three, then you will '
         'hear,>" {H} {say1}.',
     ),

@@ -51,7 +51,8 @@ TOPIC = Topic(
     troubles=(
         "Then a bolt {shear} off, the crane {swing} round, and everybody {duck}.",
         "Smoke {come} from the biggest machine, and the whole plant {stop} at once.",
-        "The seal on the contract {be} broken, and the manager {shout} so loud that a spring {fall} off "
+        "The seal on the contract {be} broken, and the manager {shout} so loud that a spring "
+        "{fall} off "
         "the lathe.",
         "The computer {go} black, and no hammer and no mouse {can} bring it back.",
     ),
@@ -59,7 +60,8 @@ TOPIC = Topic(
         '"<sf=<question=Is the bolt tight?>>" {F} {ask}. "<sh=Tighter than the boss,>" {H} {say1}.',
         '"<sh=<question=Who drives the crane today?>>" {H} {ask1}. "<sf=Somebody who is afraid of '
         'stairs,>" {F} {say}.',
-        '"<sf=Hand me a nail,>" {F} {say}. "<sh=<question=A long one?>>" {H} {ask1}. "<sf=As long as '
+        '"<sf=Hand me a nail,>" {F} {say}. "<sh=<question=A long one?>>" {H} {ask1}. "<sf=As long '
+        "as "
         'my patience.>"',
         '"<sh=<question=Does the mouse work?>>" {H} {ask1}. "<sf=As hard as the boss,>" {F} '
         '{say}. "<sf=Not at all.>"',

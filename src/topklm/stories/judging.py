@@ -1,8 +1,9 @@
 """Read a story-like text without a language model: topic, people, mood, outcome, concepts.
 
-Words carry their lexical concepts, ambiguous words the sense that the topic gives them. Every other
-concept is recognised by its cues: short runs of words that the generator uses (almost) nowhere else.
-The cues are learnt once per process from the sentences themselves, so they are never out of date.
+Words carry their lexical concepts, ambiguous words the sense that the topic gives them. Every
+other concept is recognised by its cues: short runs of words that the generator uses (almost)
+nowhere else. They are learnt once per process from the sentences themselves, so they are never out
+of date. Generated text need not be perfect: a concept needs two of its many cues.
 """
 
 import re
@@ -173,7 +174,7 @@ def _by_rule(concepts: set[str], text: str) -> set[str]:
 
 
 def _topic(words: list[str]) -> str:
-    """Return the topic that most words belong to; an ambiguous word votes for each of its topics."""
+    """Return the topic that most words belong to; an ambiguous word votes for each of its own."""
     votes: Counter[str] = Counter()
     for word in words:
         for concept in word_concepts().get(word, ()):
@@ -198,7 +199,9 @@ def _senses(words: list[str], topic: str) -> set[str]:
 
 def _strongest(hits: Counter[str], prefix: str) -> str:
     """Return the concept below a prefix with most cues, without the prefix."""
-    best = max((name for name in hits if name.startswith(prefix)), key=lambda n: hits[n], default="")
+    best = max(
+        (name for name in hits if name.startswith(prefix)), key=lambda n: hits[n], default=""
+    )
     return best.removeprefix(prefix)
 
 
