@@ -3,7 +3,7 @@
 Words carry their lexical concepts, ambiguous words the sense that the topic gives them. Every
 other concept is recognised by its cues: short runs of words that the generator uses (almost)
 nowhere else. They are learnt once per process from the sentences themselves, so they are never out
-of date. Generated text need not be perfect: a concept needs two of its many cues.
+of date. Generated text need not be perfect: a concept needs a few of its many cues.
 """
 
 import re
@@ -23,11 +23,11 @@ from topklm.stories.registry import AMBIGUOUS, CONCEPTS, word_concepts, word_sen
 Run = tuple[str, ...]
 
 _WORD = re.compile(r"\w+(?:'s)?|[.,:?!\"]")
-_LONGEST = 5  # words and marks in a cue
+_SHORTEST, _LONGEST = 2, 5  # words and marks in a cue
 _N_SAMPLES = 6  # of every sentence
 _N_STORIES = 300  # whole ones, to see what happens to stand side by side
 _SEED = (1 << 64) - 1  # far from the seeds that people choose
-_ENOUGH = 2  # cues that a concept needs, so that no single word decides
+_ENOUGH = 5  # half words of cues that a concept needs, so that no single cue decides
 _SHARE = 0.4  # of a run that must lie inside the concept
 _PRECISION = 0.98  # share of a cue's occurrences that touch its concept
 _BEFORE_SEASON = frozenset({"that", "every", "is", "was", "in"})
@@ -118,7 +118,7 @@ def _read(text: str) -> tuple[list[str], list[tuple[int, int]]]:
 
 def _runs(words: list[str]) -> Iterable[tuple[int, Run]]:
     for start in range(len(words)):
-        for end in range(start + 1, min(start + _LONGEST, len(words)) + 1):
+        for end in range(start + _SHORTEST, min(start + _LONGEST, len(words)) + 1):
             yield start, tuple(words[start:end])
 
 
@@ -199,10 +199,8 @@ def _senses(words: list[str], topic: str) -> set[str]:
 
 def _strongest(hits: Counter[str], prefix: str) -> str:
     """Return the concept below a prefix with most cues, without the prefix."""
-    best = max(
-        (name for name in hits if name.startswith(prefix)), key=lambda n: hits[n], default=""
-    )
-    return best.removeprefix(prefix)
+    names = [name for name in hits if name.startswith(prefix) and hits[name] >= _ENOUGH]
+    return max(names, key=lambda name: hits[name], default="").removeprefix(prefix)
 
 
 def judge(text: str) -> Judgement:
@@ -213,7 +211,10 @@ def judge(text: str) -> Judgement:
     normal, _ = _read(text)
     words = [word.lower().removesuffix("'s") for word in _WORD.findall(text)]
     cues = _cues()
-    hits = Counter(concept for _, run in _runs(normal) for concept in cues.get(run, ()))
+    hits: Counter[str] = Counter()
+    for _, run in _runs(normal):
+        for concept in cues.get(run, ()):
+            hits[concept] += len(run) // 2  # the longer the cue, the less it is chance
     concepts = {concept for concept, n in hits.items() if n >= _ENOUGH}
     concepts |= _by_rule(concepts, text)
     concepts.discard("denial")

@@ -106,14 +106,14 @@ _FINE = (
     "Somebody {begin} to sing",
     "There {be} fresh cake, still warm",
     "A letter {come} from a dear old friend",
-    "All the pain in {Fs} (knee|back) {be} gone",
+    "All the pain in {Fs} (knee|shoulder) {be} gone",
 )
 _FOUL = (
-    "It {begin} to rain again",
+    "Rain {begin} to drip through the roof",
     "A shoe {lose} its heel",
     "Somebody {drop} the whole basket",
     "The post {bring} a bill, and then another bill",
-    "A sharp pain {shoot} through {Fs} (knee|back)",
+    "A sharp pain {shoot} through {Fs} (knee|shoulder)",
 )
 
 

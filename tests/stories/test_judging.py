@@ -1,0 +1,57 @@
+"""The judge: right on true stories, calm on other texts."""
+
+import pytest
+
+from topklm.stories import Stories, judge
+from topklm.stories.report import judge_f1
+
+DIFFERENT_SEED = 31
+
+
+def test_the_judge_finds_every_concept_of_true_stories() -> None:
+    f1 = judge_f1(list(Stories(DIFFERENT_SEED).take(2_500)))
+    assert {concept: value for concept, value in f1.items() if value < 0.95} == {}
+
+
+def test_the_judge_tells_topic_people_mood_and_outcome() -> None:
+    n, right = 1_000, [0, 0, 0, 0]
+    for story in Stories(DIFFERENT_SEED).take(n):
+        v, judgement = story.variables, judge(story.text)
+        right[0] += judgement.topic == v.topic
+        right[1] += set(judgement.people) == {v.hero, v.friend, v.other} - _unnamed(
+            story.text, v.hero
+        )
+        right[2] += judgement.mood == v.mood
+        right[3] += judgement.outcome == v.outcome
+    assert min(right) >= 0.99 * n
+
+
+def _unnamed(text: str, hero: str) -> set[str]:
+    return set() if hero in text else {hero}  # who tells the story need not say their name
+
+
+@pytest.mark.parametrize("text", ["", "   ", "1 2 3 ???", "Lorem ipsum dolor sit amet."])
+def test_a_text_that_is_no_story_is_judged_as_nothing(text: str) -> None:
+    judgement = judge(text)
+    assert judgement.topic == judgement.mood == judgement.outcome == ""
+    assert judgement.people == ()
+    assert not any(":" in concept for concept in judgement.concepts - {"name:hero"})
+
+
+def test_words_in_disorder_are_not_taken_for_a_plot() -> None:
+    # A language model that has gone astray repeats words; cues are runs of words in their order.
+    for story in Stories(DIFFERENT_SEED).take(50):
+        words = sorted(story.text.split())
+        found = judge(" ".join(words)).concepts
+        assert not found & {"promise:kept", "promise:broken", "warning:heeded", "lie", "payback"}
+
+
+def test_half_a_story_is_judged_by_what_it_says() -> None:
+    for story in Stories(DIFFERENT_SEED).take(300):
+        kept = [s for s in story.spans if s.concept.startswith("ending:")]
+        assert judge(story.text[: kept[0].start]).outcome == ""
+
+
+def test_judging_depends_on_the_text_alone() -> None:
+    texts = [story.text for story in Stories(2).take(20)]
+    assert [judge(text) for text in texts] == [judge(text) for text in reversed(texts)][::-1]
