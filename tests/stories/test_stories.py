@@ -102,8 +102,8 @@ def test_path_bits_are_those_of_the_choices(stories: list[Story]) -> None:
 
 def test_no_story_occurs_twice(stories: list[Story]) -> None:
     assert len({story.text for story in stories}) == len(stories)
-    # A million stories make 5e11 pairs; at 70 bits each the chance of any twins is 1e-9.
-    assert min(story.path_bits for story in stories) > 70
+    # A million stories make 5e11 pairs; at 60 bits each the chance of any twins is below 1e-6.
+    assert min(story.path_bits for story in stories) > 60
 
 
 def test_the_generator_is_as_rich_as_it_says(stories: list[Story]) -> None:

@@ -33,6 +33,7 @@ from topklm.stories.variables import (
     person_slots,
     story_slots,
     thing_slot,
+    unseen_bits,
 )
 
 
@@ -52,8 +53,8 @@ class Story(NamedTuple):
     """In order of start, then end, then concept"""
     variables: Variables
     path_bits: float
-    """Minus log2 of the probability of all the choices that made it: an upper bound on the text's
-    own information, since another path might lead to the same text"""
+    """Minus log2 of the probability of all the choices that the text shows: an upper bound on its
+    information, since another path might lead to the same text"""
 
 
 @cache
@@ -140,15 +141,17 @@ class _Teller:
         self.spans: list[Span] = []
         self.length = 0
         self.used: set[tuple[str, int]] = set()
+        self.shown: set[str] = set()
 
     def write(self, nodes: Nodes) -> None:
         """Append the text of compiled nodes and its labels."""
-        parts, spans, slots = self.parts, self.spans, self.slots
+        parts, spans, slots, shown = self.parts, self.spans, self.slots, self.shown
         for kind, value, extra in nodes:
             if kind == LITERAL:
                 text, labels = value, extra
             elif kind == SLOT:
                 text, labels = slots[value]
+                shown.add(value)
             elif kind == CHOICE:
                 self.dice.bits += extra
                 self.write(value[int(self.dice.number() * len(value))])
@@ -160,6 +163,7 @@ class _Teller:
                 continue
             else:
                 text, labels = slots[value]
+                shown.add(value)
                 if kind == CAPITAL_SLOT:
                     text = text[:1].upper() + text[1:]
                 else:
@@ -199,6 +203,7 @@ class _Teller:
         pool = step.pool
         if "{" in pool:
             pool = pool.replace("{trait}", v.trait).replace("{lie}", v.lie)
+            self.shown.add("lie" if "{lie}" in step.pool else "trait")
         self.say(pool)
         if step.holder:
             self.slots.update(_people(v, step.holder))
@@ -210,10 +215,12 @@ class _Teller:
         v = self.variables
         self.say("open")
         self.say(f"told/{v.trait}")
-        if self.length < SKIP_BEYOND["season"] and self.dice.chance(0.5):
+        season = self.length < SKIP_BEYOND["season"] and self.dice.chance(0.5)
+        if season:
             self.say(f"season/{v.season}")
+            self.shown.add("season")
         self.say(f"mood/{v.mood}")
-        if self.length < SKIP_BEYOND["remark"] and self.dice.chance(0.25):
+        if not season and self.dice.chance(0.4):
             self.say(f"remark/{v.mood}")
         for step in (Step("scene"), *PLOTS[v.plot][v.worth]):
             if self.length < SKIP_BEYOND.get(step.pool, self.length + 1):
@@ -224,7 +231,8 @@ class _Teller:
         if self.length < SKIP_BEYOND["coda"] and self.dice.chance(0.3):
             self.say("coda")
         self.spans.sort()
-        return Story("".join(self.parts), tuple(self.spans), v, self.dice.bits)
+        bits = self.dice.bits - unseen_bits(v.topic, self.shown)
+        return Story("".join(self.parts), tuple(self.spans), v, bits)
 
 
 def sample_sentences(n: int) -> Iterator[tuple[str, list[Span]]]:

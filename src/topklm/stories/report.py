@@ -1,10 +1,11 @@
-"""Measure the corpus and print it as Markdown tables: `python -m topklm.stories.report`."""
+"""Measure the corpus and report it as Markdown: `python -m topklm.stories.report [PAGE]`."""
 
 import sys
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 from topklm.stories.align import oracle_f1
@@ -16,6 +17,7 @@ from topklm.stories.judging import judge
 from topklm.stories.registry import AMBIGUOUS, CONCEPTS
 
 MEGABYTES = 10
+MARKER = "<!-- what follows is measured: python -m topklm.stories.report docs/stories.md -->"
 _RUN = 8  # words
 
 
@@ -132,6 +134,7 @@ def counts_table(seed: int = 0) -> str:
         ("repeated stories", f"{counts.repeated_stories:.4%}"),
         ("repeated sentences", f"{counts.repeated_sentences:.1%}"),
         (f"repeated runs of {_RUN} words", f"{counts.repeated_runs:.1%}"),
+        ("speed, one core", f"{max(speed(1_000) for _ in range(3)):.1f} MB/s"),
     ]
     return _table((f"in {MEGABYTES} MB", ""), rows)
 
@@ -174,16 +177,41 @@ _WORDS = 4  # examples of a lexical concept
 _WORDY = frozenset(concept.name for concept in CONCEPTS if concept.kind == "lexical")
 
 
-def main() -> None:
-    """Print all tables."""
-    for title, table in (
+def example_stories(n: int = 5, seed: int = 0) -> str:
+    """Return the first stories of a seed as Markdown, each with a few of its variables."""
+    parts = []
+    for story in Stories(seed).take(n):
+        v = story.variables
+        told = f"{v.topic}, {v.plot}, {v.mood}, {v.trait}, {v.outcome}, {v.tense} tense"
+        parts.append(
+            f"> {story.text}\n>\n> ({told}, {v.narrator} person, {story.path_bits:.0f} bits)"
+        )
+    return "\n\n".join(parts)
+
+
+def report() -> str:
+    """Measure everything and return it as Markdown; takes about half a minute."""
+    sections = (
         ("Counts", counts_table()),
         ("Entropies", entropies_table()),
+        ("Five stories as they come", example_stories()),
         ("Concepts", concepts_table()),
-    ):
-        sys.stdout.write(f"### {title}\n\n{table}\n\n")
-    sys.stdout.write(f"Speed: {speed():.1f} MB/s on one core.\n")
+    )
+    return "\n".join(f"## {title}\n\n{text}\n" for title, text in sections)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the report, or put it below the marker of the page that is named."""
+    text = report()
+    if not arguments:
+        sys.stdout.write(text)
+        return
+    page = Path(arguments[0])
+    above, marker, _ = page.read_text().partition(MARKER)
+    if not marker:
+        raise SystemExit(f"{page} has no line {MARKER!r}; put it where the tables should begin")
+    page.write_text(f"{above}{marker}\n\n{text}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -164,6 +164,35 @@ def draw(dice: Dice) -> Variables:
     )
 
 
+@cache
+def _bits_of_slots(topic: str) -> tuple[tuple[frozenset[str], float], ...]:
+    """Return, for variables that not every story shows, their slots and their bits."""
+    t = next(t for t in TOPICS if t.name == topic)
+    table = {
+        ("T",): len(t.things),
+        ("Q", "atQ"): len(t.far),
+        ("role",): len(t.roles),
+        ("goal",): len(t.goals),
+        ("task",): len(t.tasks),
+        ("i3", "n3"): len(t.items) - 2,
+        ("due",): len(DEADLINES),
+        ("warning",): len(WARNINGS),
+        ("season",): len(SEASONS),
+        ("when", "then"): len(TIMES),
+        ("when",): len(TIMES["noon"]),
+        ("lie",): 2,
+    }
+    return tuple((frozenset(slots), log2(count)) for slots, count in table.items())
+
+
+def unseen_bits(topic: str, used: set[str]) -> float:
+    """Return the bits of variables that a story drew but does not show, given the slots it used.
+
+    The text does not depend on them, so their choices are no part of its path.
+    """
+    return sum(bits for slots, bits in _bits_of_slots(topic) if slots.isdisjoint(used))
+
+
 _PRONOUNS = {
     "f": ("she", "her", "her", "herself"),
     "m": ("he", "him", "his", "himself"),

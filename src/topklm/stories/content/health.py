@@ -46,6 +46,7 @@ TOPIC = Topic(
         "A girl {be} showing everybody the nail that she {have} lost and kept in a box.",
         "The dentist {be} singing, and his patient {cannot} ask him to stop.",
         "Every organ has its hour, says the old doctor, and {look} at the clock.",
+        "The nurse {put} a pill into every palm and {wait} until it {be} swallowed.",
     ),
     troubles=(
         "Then a patient {press} both hands to his chest and {fall} off the chair.",

@@ -43,6 +43,8 @@ TOPIC = Topic(
         "The piano {be} older than anybody here, and one black key {be} missing.",
         "First comes the scale, then comes the song, says the violinist, and {begin} the scale "
         "again.",
+        "The choir {find} the pitch, {lose} it and {find} it again.",
+        "A scale {come} through the wall, each time with the same wrong note.",
     ),
     troubles=(
         "In the middle of the solo a string {snap}, and the next note {be} a terrible squeak.",

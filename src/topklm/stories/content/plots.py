@@ -35,8 +35,7 @@ def _plot(before: str, good: str, bad: str) -> dict[str, tuple[Step, ...]]:
 # A story that is already longer than this (in characters) leaves the step out.
 SKIP_BEYOND = {
     "season": 210,
-    "remark": 300,
-    "scene": 420,
+    "scene": 440,
     "talk": 540,
     "lost/help": 820,
     "loan/saved": 750,
@@ -45,7 +44,7 @@ SKIP_BEYOND = {
 }
 
 # Beyond each of these lengths only the shorter half of the sentences is left: 250 words are enough.
-BRIEF_BEYOND = (980, 1_050, 1_100)
+BRIEF_BEYOND = (960, 1_030, 1_080)
 
 # The steps after the opening and before the turn of luck, for good and for bad traits.
 PLOTS = {

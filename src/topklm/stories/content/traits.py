@@ -309,7 +309,7 @@ TRAITS = (
             "{H} {be1} <trait:told=forgetful, and {tie1} knots in handkerchiefs that {he1} then "
             "{lose1}>.",
             "<trait:told={H} {can} look for {his1} hat for an hour while wearing it>.",
-            "<trait:told={H} {go1} to the shop for bread and {come1} home with a comb>.",
+            "<trait:told={H} {can} go to the shop for bread and come home with a comb>.",
         ),
         (
             "<trait:decides={H} {stand1} there and {cannot} remember what {he1} had been told>, "

@@ -47,6 +47,7 @@ TOPIC = Topic(
         "A mouse without a tail {be} lying beside the computer, waiting for a battery.",
         "High on the scaffold two men {be+} eating bread and throwing half of it to the sparrows.",
         "The manager {be} looking for the contract, and the contract {be} under his coffee.",
+        "Somebody has hung his hat on the nail that {be} meant for the clock.",
     ),
     troubles=(
         "Then a bolt {shear} off, the crane {swing} round, and everybody {duck}.",
