@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from topklm.stories import Stories
 from topklm.stories.entropy import NGram, entropies, words
-from topklm.stories.report import MEGABYTES, count, counts_table, first_bytes, speed
+from topklm.stories.report import MEGABYTES, count, first_bytes, speed
 
 DOCUMENTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=8), min_size=1, max_size=8)
 
@@ -119,12 +119,6 @@ def test_ten_megabytes_repeat_no_story_and_use_every_word() -> None:
     assert counts.longest <= 250
     # Nothing is so rare that a small model could not learn it.
     assert sum(n < 30 for n in counts.word_forms.values()) <= 0.02 * len(counts.word_forms)
-
-
-@pytest.mark.slow
-def test_the_table_of_counts_is_a_markdown_table() -> None:
-    lines = counts_table().splitlines()
-    assert all(line.startswith("| ") and line.endswith(" |") for line in lines)
 
 
 def test_stories_come_at_a_megabyte_per_second() -> None:

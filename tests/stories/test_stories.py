@@ -20,13 +20,12 @@ from topklm.stories.engine import sentences
 from topklm.stories.entropy import words
 from topklm.stories.registry import word_senses
 
-FIRST_WORDS = ""
 SEEDS = st.integers(0, 2**64 - 1)
 
 
 @pytest.fixture(scope="module")
 def stories() -> list[Story]:
-    return list(Stories(11).take(4_000))
+    return list(Stories(11).take(3_000))
 
 
 @given(seed=SEEDS, index=SEEDS)
@@ -41,12 +40,6 @@ def test_other_processes_tell_the_same_stories() -> None:
     here = [Stories(5).story(index) for index in range(8)]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         assert list(pool.map(Stories(5).story, range(8))) == here
-
-
-def test_the_text_does_not_change_between_versions_unnoticed() -> None:
-    # Corpora are named by seed. If this fails on purpose, raise the version in files.py's FORMAT
-    # once a released version has told other stories, and put the new text here.
-    assert Stories(0).story(0).text.startswith(FIRST_WORDS)
 
 
 def test_iterating_equals_asking_for_each() -> None:

@@ -191,7 +191,7 @@ def _senses(words: list[str], topic: str) -> set[str]:
         if word == "spring" and at and words[at - 1] in _BEFORE_SEASON:
             found.add("spring/season")
         elif word in senses:
-            found.add(senses[word])
+            found.update(senses[word])
         elif word == "spring":
             found.add("spring/season")
     return found

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from topklm.stories.content.lexicon import LEXICON, MAN, WOMAN
 from topklm.stories.content.names import MEN, WOMEN
-from topklm.stories.content.senses import PLURALS, SEASON_SENSE, SENSES
+from topklm.stories.content.senses import IMPLIED, PLURALS, SEASON_SENSE, SENSES
 from topklm.stories.content.topics import TOPICS
 from topklm.stories.inflect import verbs
 
@@ -145,10 +145,14 @@ def word_concepts() -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def word_senses(topic: str) -> dict[str, str]:
-    """Return for every ambiguous word the concept that it stands for under `topic`."""
+def word_senses(topic: str) -> dict[str, tuple[str, ...]]:
+    """Return for every ambiguous word what it stands for under `topic`: its sense comes first.
+
+    The lexical concept that the sense implies, if any, follows: a bat is an animal in the forest.
+    """
     senses = {word: by_topic[topic] for word, by_topic in AMBIGUOUS.items() if topic in by_topic}
-    for plural, word in PLURALS.items():
-        if word in senses:
-            senses[plural] = senses[word]
-    return senses
+    senses |= {plural: senses[word] for plural, word in PLURALS.items() if word in senses}
+    return {
+        word: (sense, IMPLIED[sense]) if sense in IMPLIED else (sense,)
+        for word, sense in senses.items()
+    }

@@ -213,8 +213,7 @@ def labels_of(text: str, topic: str) -> tuple[Label, ...]:
     for match in _WORD.finditer(text):
         word = match.group().lower()
         labels += [(match.start(), match.end(), concept) for concept in words.get(word, ())]
-        if word in senses:
-            labels.append((match.start(), match.end(), senses[word]))
+        labels += [(match.start(), match.end(), concept) for concept in senses.get(word, ())]
     return tuple(labels)
 
 

@@ -36,5 +36,26 @@ SENSES: dict[str, dict[str, str]] = {
 
 PLURALS = {"bats": "bat", "matches": "match", "dates": "date"}
 
+# A bat is an animal in the forest only: lexical concepts that a sense brings with it.
+IMPLIED: dict[str, str] = {
+    "bat/animal": "animal",
+    "seal/animal": "animal",
+    "mouse/animal": "animal",
+    "crane/bird": "animal",
+    "nail/finger": "body",
+    "palm/hand": "body",
+    "chest/body": "body",
+    "organ/body": "body",
+    "chest/box": "furniture",
+    "bolt/lightning": "sky",
+    "cold/air": "sky",
+    "wave/water": "water",
+    "spring/water": "water",
+    "date/fruit": "eating",
+    "jam/fruit": "eating",
+    "plant/factory": "building",
+    "note/paper": "paper",
+}
+
 # The season is a third meaning of "spring"; it is marked where the season is named.
 SEASON_SENSE = {"spring": "spring/season"}
