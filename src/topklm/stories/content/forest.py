@@ -33,7 +33,7 @@ TOPIC = Topic(
         "A trunk {lie} across the path, hollow and full of beetles.",
         "Somebody {have} carved two letters into the trunk of a beech, and they {have+} grown "
         "wide.",
-        "On the river bank a beaver {work} as if somebody {pay} it.",
+        "On the river bank a beaver {work} as if it had been paid for it.",
         "The bank {be} steep and slippery, and the river under it {be} brown and fast.",
         "From a spring between two stones clear water {run} down over the moss.",
         "The deer {be+} drinking at the spring, one after the other, the smallest last.",

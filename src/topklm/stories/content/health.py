@@ -45,7 +45,7 @@ TOPIC = Topic(
         "{H} {read1} all the old magazines and {feel1} three new diseases coming.",
         "A girl {be} showing everybody the nail that she {have} lost and kept in a box.",
         "The dentist {be} singing, and his patient {cannot} ask him to stop.",
-        "Every organ has its hour, says the old doctor, and {look} at the clock.",
+        "Every organ has its hour, {say} the old doctor, and {look} at the clock.",
         "The nurse {put} a pill into every palm and {wait} until it {be} swallowed.",
     ),
     troubles=(

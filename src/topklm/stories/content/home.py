@@ -29,7 +29,7 @@ TOPIC = Topic(
         "The dog {give} a short bark whenever anybody {say} the word walk.",
         "A deep bark {come} from behind the sofa, and then a very small puppy.",
         "The key {turn} twice in the lock, as it {have} done every night for years.",
-        "Nobody {know} any more which door the rusty key once {open}.",
+        "Nobody {know} any more which door the rusty key once opened.",
         "The light over the table {go} out and on again, and everybody {look} at the plumber.",
         "Somebody {have} left the light on in the cellar again.",
         "In the attic {stand} a chest full of letters and moths.",

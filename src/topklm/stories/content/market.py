@@ -27,7 +27,7 @@ TOPIC = Topic(
     ),
     scenes=(
         "A jeweller {hold} a ring up to the sun and {whisper} a price that {make} everybody laugh.",
-        "An old woman {try} to pull a ring from her finger to sell it, and it {will} not come.",
+        "An old woman {try} to pull a ring from her finger to sell it, and it {will} not move.",
         "The line at the bank {reach} all the way round the square.",
         "A thin man {carry} his pennies to the bank in a sock.",
         "The scale {say} one thing, and the customer {say} another.",
@@ -47,7 +47,7 @@ TOPIC = Topic(
         "A dog {run} between the legs of the stall, and the scale and forty vases {go+} down with "
         "it.",
         "The jeweller {bite} on the ring, {spit} and {declare} in front of all that it {be} glass.",
-        "All the coins {fall} through a hole in the bag and {roll} under the stalls, and "
+        "All the coins {fall+} through a hole in the bag and {roll+} under the stalls, and "
         "everybody {go} after them.",
     ),
     talks=(
@@ -57,7 +57,7 @@ TOPIC = Topic(
         "{say}.",
         '"<sf=My uncle works in the bank,>" {F} {say}. "<sh=<question=Is he rich?>>" {H} {ask1}. '
         '"<sf=No, he cleans it.>"',
-        '"<sh=<question=What does a date taste like?>>" {H} {ask1}. "<sf=Like a plum that '
-        'went to school,>" {F} {say}.',
+        '"<sh=<question=What does a date taste like?>>" {H} {ask1}. "<sf=Like a plum that went to '
+        'heaven,>" {F} {say}.',
     ),
 )

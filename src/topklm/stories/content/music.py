@@ -39,9 +39,9 @@ TOPIC = Topic(
         "A rock band {practise} next door, and the drums {shake+} the cups on the table.",
         "{H} {like1} rock and {F} {like} waltzes, so they {take+} turns.",
         "In the cellar a rock band {be} playing so loud that the plaster {fall} from the walls.",
-        "Nobody over fifty {like} rock, says the conductor, and then he {dance} to it.",
+        "Nobody over fifty {like} rock, {say} the conductor, and then he {dance} to it.",
         "The piano {be} older than anybody here, and one black key {be} missing.",
-        "First comes the scale, then comes the song, says the violinist, and {begin} the scale "
+        "First comes the scale, then comes the song, {say} the violinist, and {begin} the scale "
         "again.",
         "The choir {find} the pitch, {lose} it and {find} it again.",
         "A scale {come} through the wall, each time with the same wrong note.",

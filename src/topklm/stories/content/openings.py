@@ -10,7 +10,7 @@ OPEN = (
     "{when}, {Hs} {rel} {F} {ask} {Ho} to come to the {P} and help to {task}.",
     "{H} {be1} supposed to {task} that {season}, together with {his1} {rel} {F}, {atP}.",
     "There {be+} three things {atP} that {H} {love1}: <list={i1}, {i2} and {his1} {rel} {F}>.",
-    '"<sf=<question=Will you help me to {task}?>>" asked {Hs} {rel} {F}. It {be} {season}, and '
+    '"<sf=<question=Will you help me to {task}?>>" {ask} {Hs} {rel} {F}. It {be} {season}, and '
     "there "
     "{be} much to do {atP}.",
     "{Hs} {rel} {F} {know} all about the {P}: who {come}, who {go}, and who {own} <list={i1}, "

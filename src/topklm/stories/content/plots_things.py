@@ -38,7 +38,7 @@ _LOAN = {
     ),
     "loan/ruined": (
         "When it {be} over, <loss=the {T} {be} gone>, and nothing {can} bring it back.",
-        "<loss=The {T} {break} in two>, and {H} {stare1} at the pieces.",
+        "<loss=The {T} {be} ruined>, and {H} {stare1} at what {be} left of it.",
         "{H} {come1} out of it well enough, but <loss=the {T} {be} lost>.",
         "{H} {reach1} for the {T}, and <loss={his1} hand {find} nothing but air>.",
     ),
@@ -50,7 +50,8 @@ _LOAN = {
         "<giver={H}> {give1} the {T} back to <receiver={F}>. <promise:kept={He1} had said {due}, "
         "and "
         "{due} it {be}>.",
-        "{F} {look} at the clock. <promise:kept={H} had kept {his1} word: {due} the {T} {stand} "
+        "{F} {look} at the clock. <promise:kept={H} {have1} kept {his1} word: {due} the {T} "
+        "{stand} "
         "on its "
         "shelf again>.",
     ),

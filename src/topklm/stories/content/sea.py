@@ -31,7 +31,7 @@ TOPIC = Topic(
         "{H} {taste1} salt on {his1} lips and {hear1} the surf behind the reef.",
         "An old sailor {sit} on a barrel and {paint} a tiny ship inside a bottle.",
         "The whole village {be} down on the beach, looking for the boat that {be} not yet back.",
-        "One wave {be} like the other, says the sailor, until the one that {be} not.",
+        "One wave {be} like the other, {say} the sailor, until the one that {be} not.",
         "Every evening the same seal {come} to the pier to beg for a fish head.",
         "The sails {be+} hanging out to dry, like the washing of a giant.",
     ),
@@ -40,7 +40,7 @@ TOPIC = Topic(
         "Fog {roll} in from the reef, and nobody {can} see the rock until the hull {scrape} over "
         "it.",
         "Then the net {catch} on something heavy, the boat {lean} over, and water {pour} in.",
-        "With a crack the mast {break} in the surf, and the sails {go} down with it.",
+        "With a crack the mast {break} in the surf, and the sails {go+} down with it.",
     ),
     talks=(
         '"<sh=<question=Is the tide coming in?>>" {H} {ask1}. "<sf=Look at the seal on its rock. '

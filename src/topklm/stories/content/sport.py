@@ -38,7 +38,7 @@ TOPIC = Topic(
         "straight.",
         "In the ring two boxers {dance+} round each other like careful cats.",
         "The bell {call}, and a boxer with red gloves {climb} into the ring.",
-        "The ball {roll} gently into the net, and the goalkeeper {look} at it as if it {have} been "
+        "The ball {roll} gently into the net, and the goalkeeper {look} at it as if it had been "
         "rude.",
         "Somebody {have} cut a hole in the net, and good shots {fly+} straight through it.",
         "It {be} the last match of the year, and the benches {be+} full to the last seat.",

@@ -111,7 +111,7 @@ TRAITS = (
             "written down on a piece of paper>.",
             "<trait:decides={H} {look1} at everything twice, and the second time {he1} {find1} the "
             "one small thing that {be} wrong>.",
-            "<trait:decides={H} {have1} tied everything down the night before>, so nothing {can} "
+            "<trait:decides={H} had tied everything down the night before>, so nothing {can} "
             "fall and nothing {can} break.",
         ),
         (
@@ -163,9 +163,9 @@ TRAITS = (
             "It {go} wrong once, it {go} wrong twice. <trait:decides={H} {try1} a third time, and "
             "a "
             "fourth>, and the fourth time it {work}.",
-            "Everybody {tell+} {Ho} to stop. <trait:decides={H} {shake1} {his1} head and {carry1} "
+            "Everybody {tell} {Ho} to stop. <trait:decides={H} {shake1} {his1} head and {carry1} "
             "on "
-            "all the same>, and slowly, slowly, things {turn}.",
+            "all the same>, and slowly, slowly, things {turn+}.",
             "<trait:decides={H} {push1} and {pull1}, {rest1} for a minute, and {push1} again>. "
             "The minute after that it {move}.",
         ),

@@ -42,9 +42,9 @@ TOPIC = Topic(
         "A tourist {ask} the way and {forget} every word of the answer.",
         "The clock of the station {show} three different times, one on each side.",
         "The pilot {announce} something, but only the word weather {can} be understood.",
-        "{H} {read1} the list of trains aloud, as if it {be} a poem.",
+        "{H} {read1} the list of trains aloud, as if it were a poem.",
         "An old lady {be} sitting on her trunk in the middle of the station, knitting.",
-        "From every window of the bus {come} a wave, as if the whole town {be} leaving.",
+        "From every window of the bus {come} a wave, as if the whole town were leaving.",
         "One tall palm {be} the only thing to look at, and everybody {be} looking at it.",
     ),
     troubles=(

@@ -32,7 +32,7 @@ TOPIC = Topic(
         "lathe steel"
     ),
     scenes=(
-        "A crane {lift} a steel beam over the roofs as if it {be} a straw.",
+        "A crane {lift} a steel beam over the roofs as if it were a straw.",
         "The man in the crane {eat} his lunch high above everybody's heads.",
         "A spring {jump} out of the machine and {roll} under the desk.",
         "Without the little spring the whole engine {be} only a heavy box.",
@@ -42,12 +42,12 @@ TOPIC = Topic(
         "At six the plant {fall} silent, and one can hear the clock.",
         "{H} {strike1} the nail and then the thumb, in that order.",
         "A single nail {hold} the picture of the founder, and it {be} rusty.",
-        "Every bolt {have} to be tightened twice, says the foreman, and once more on Fridays.",
+        "Every bolt {have} to be tightened twice, {say} the foreman, and once more on Fridays.",
         "The boss {press} the seal into the red wax, and the contract {be} signed.",
         "A mouse without a tail {be} lying beside the computer, waiting for a battery.",
         "High on the scaffold two men {be+} eating bread and throwing half of it to the sparrows.",
         "The manager {be} looking for the contract, and the contract {be} under his coffee.",
-        "Somebody has hung his hat on the nail that {be} meant for the clock.",
+        "Somebody {have} hung his hat on the nail that {be} meant for the clock.",
     ),
     troubles=(
         "Then a bolt {shear} off, the crane {swing} round, and everybody {duck}.",
