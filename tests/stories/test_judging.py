@@ -1,8 +1,11 @@
 """The judge: right on true stories, calm on other texts."""
 
+import random
+from collections import Counter
+
 import pytest
 
-from topklm.stories import Stories, judge
+from topklm.stories import CONCEPTS, Stories, judge
 from topklm.stories.report import judge_f1
 
 DIFFERENT_SEED = 31
@@ -35,7 +38,7 @@ def test_a_text_that_is_no_story_is_judged_as_nothing(text: str) -> None:
     judgement = judge(text)
     assert judgement.topic == judgement.mood == judgement.outcome == ""
     assert judgement.people == ()
-    assert not any(":" in concept for concept in judgement.concepts - {"name:hero"})
+    assert not any(":" in concept for concept in judgement.concepts)
 
 
 def test_words_in_disorder_are_not_taken_for_a_plot() -> None:
@@ -55,3 +58,22 @@ def test_half_a_story_is_judged_by_what_it_says() -> None:
 def test_judging_depends_on_the_text_alone() -> None:
     texts = [story.text for story in Stories(2).take(20)]
     assert [judge(text) for text in texts] == [judge(text) for text in reversed(texts)][::-1]
+
+
+def test_a_few_wrong_words_do_not_confuse_the_judge() -> None:
+    # Text from a small model is never quite right: put another word in place of every twentieth.
+    number = random.Random(0)
+    others = " ".join(story.text for story in Stories(50).take(100)).split()
+    right: Counter[str] = Counter()
+    named: Counter[str] = Counter()
+    for story in Stories(DIFFERENT_SEED).take(600):
+        words = [number.choice(others) if number.random() < 0.05 else w for w in story.text.split()]
+        found = judge(" ".join(words)).concepts
+        true = {span.concept for span in story.spans}
+        right.update(true & found)
+        named.update(true)
+        named.update(found)
+    contextual = [concept.name for concept in CONCEPTS if concept.kind == "contextual"]
+    f1 = [2 * right[concept] / named[concept] for concept in contextual]
+    assert sum(f1) / len(f1) > 0.97
+    assert min(f1) > 0.85

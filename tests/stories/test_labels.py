@@ -1,6 +1,7 @@
 """Labels: they match their text for any tokenizer, and the oracle says what words alone tell."""
 
 import random
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -105,6 +106,20 @@ def test_names_say_whose_they_are() -> None:
         for start, end, concept in story.spans:
             if concept in names:
                 assert story.text[start:end] == names[concept]
+
+
+def test_who_says_i_means_themselves() -> None:
+    roles = ("hero", "friend", "other")
+    for story in Stories(14).take(200):
+        spoken = [s for s in story.spans if s.concept.startswith("speech:")]
+        by_place: dict[tuple[int, int], set[str]] = {}
+        for start, end, concept in story.spans:
+            by_place.setdefault((start, end), set()).add(concept)
+        for match in re.finditer(r"\bI\b", story.text):
+            inside = [s for s in spoken if s.start <= match.start() < s.end]
+            speaker = inside[0].concept.removeprefix("speech:") if inside else "hero"
+            labels = by_place[match.span()]
+            assert [role for role in roles if f"pronoun:{role}" in labels] == [speaker]
 
 
 def test_a_lent_thing_has_its_holder() -> None:

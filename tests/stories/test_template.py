@@ -29,7 +29,7 @@ SLOTS = frozenset({"H", "T"})
 
 
 def _compile(source: str, grammar: Grammar = PAST) -> Nodes:
-    return compile_sentence(source, grammar, label=lambda _: (), slots=SLOTS)
+    return compile_sentence(source, grammar, label=lambda *_: (), slots=SLOTS)
 
 
 @pytest.mark.parametrize(

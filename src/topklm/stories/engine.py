@@ -13,6 +13,14 @@ from topklm.stories.content.topics import TOPICS
 from topklm.stories.content.traits import TRAITS
 from topklm.stories.inflect import article
 from topklm.stories.registry import ALIASES
+from topklm.stories.slots import (
+    Slots,
+    labels_of,
+    person_slots,
+    spoken_labels,
+    story_slots,
+    thing_slot,
+)
 from topklm.stories.template import (
     ARTICLE_SLOT,
     CAPITAL_SLOT,
@@ -21,20 +29,11 @@ from topklm.stories.template import (
     MARK,
     SLOT,
     Grammar,
+    Label,
     Nodes,
     compile_sentence,
 )
-from topklm.stories.variables import (
-    Dice,
-    Slots,
-    Variables,
-    draw,
-    labels_of,
-    person_slots,
-    story_slots,
-    thing_slot,
-    unseen_bits,
-)
+from topklm.stories.variables import Dice, Variables, draw, unseen_bits
 
 
 class Span(NamedTuple):
@@ -114,10 +113,12 @@ def _compiled(pool: str, topic: str, grammar: Grammar) -> tuple[Nodes, ...]:
     """Return the compiled sentences of a pool, short ones first."""
     table = sentences()
     frames = table[pool, ""] if (pool, "") in table else table[pool, topic]
+
+    def label(text: str, marks: tuple[str, ...]) -> tuple[Label, ...]:
+        return labels_of(text, topic) + spoken_labels(text, marks)
+
     return tuple(
-        compile_sentence(
-            _expand(frame), grammar, label=lambda text: labels_of(text, topic), slots=_slot_names()
-        )
+        compile_sentence(_expand(frame), grammar, label=label, slots=_slot_names())
         for frame in sorted(frames, key=len)
     )
 
@@ -184,7 +185,7 @@ class _Teller:
         for limit in BRIEF_BEYOND:
             if self.length > limit:
                 count = (count + 1) // 2
-        self.dice.bits += log2(count)  # drawing again makes the true cost smaller, never larger
+        self.dice.bits += log2(count)  # the sentences already used make the true cost smaller
         while True:
             which = int(self.dice.number() * count)
             if (pool, which) not in self.used:

@@ -159,7 +159,7 @@ def _cues() -> dict[Run, tuple[str, ...]]:
 
 def _by_rule(concepts: set[str], text: str) -> set[str]:
     """Return the concepts that no single sentence shows, given those that sentences show."""
-    found = set()
+    found = {*_ALWAYS}
     if "denial" in concepts:  # the same words in both cases; what came out later decides
         found.add("lie" if "confession" in concepts else "denial:true")
     if "search" in concepts or {"promise", "loss"} <= concepts:
@@ -206,7 +206,7 @@ def _strongest(hits: Counter[str], prefix: str) -> str:
 def judge(text: str) -> Judgement:
     """Read a text, true or generated, and say what it is about; see the module for how.
 
-    The first call learns the cues, which takes about a second.
+    The first call learns the cues, which takes a few seconds.
     """
     normal, _ = _read(text)
     words = [word.lower().removesuffix("'s") for word in _WORD.findall(text)]
@@ -216,15 +216,14 @@ def judge(text: str) -> Judgement:
         for concept in cues.get(run, ()):
             hits[concept] += len(run) // 2  # the longer the cue, the less it is chance
     concepts = {concept for concept, n in hits.items() if n >= _ENOUGH}
-    concepts |= _by_rule(concepts, text)
-    concepts.discard("denial")
     topic = _topic(words)
     concepts |= {name for word in words for name in word_concepts().get(word, ())}
     concepts |= _senses(words, topic)
     named = {name.lower(): name for name in (*WOMEN, *MEN)}
     people = tuple(dict.fromkeys(named[word] for word in words if word in named))
     if people:
-        concepts |= {*_ALWAYS}
+        concepts |= _by_rule(concepts, text)
+    concepts.discard("denial")
     return Judgement(
         topic=topic,
         people=people,

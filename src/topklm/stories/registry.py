@@ -31,8 +31,8 @@ ALIASES = {"sh": "speech:hero", "sf": "speech:friend", "so": "speech:other"}
 
 CONTEXTUAL = {
     "name:other": "the name of the third person",
-    "pronoun:other": "a pronoun for the third person",
-    "holder": "a name or pronoun of whoever has the central thing at this moment",
+    "pronoun:other": "a pronoun for the third person, their own I included",
+    "holder": "whoever has the central thing at this moment, where the narration names them",
     "giver": "who hands the thing over",
     "receiver": "who gets it",
     "thing:lost": "the central thing while it is missing",
@@ -89,9 +89,9 @@ CONTEXTUAL = {
 MIXED = {
     "question": "a question that somebody asks",
     "name:friend": "the name of the one who stands by the hero",
-    "pronoun:friend": "a pronoun for the friend",
+    "pronoun:friend": "a pronoun for the friend, their own I included",
     "name:hero": "the name of the hero",
-    "pronoun:hero": "a pronoun for the hero",
+    "pronoun:hero": "a pronoun for the hero, their own I included",
 }
 
 AMBIGUOUS: dict[str, dict[str, str]] = {

@@ -28,7 +28,7 @@ LITERAL, SLOT, CAPITAL_SLOT, ARTICLE_SLOT, CHOICE, MARK = range(6)
 Node = tuple[int, Any, Any]
 Nodes = tuple[Node, ...]
 Label = tuple[int, int, str]
-Labeller = Callable[[str], tuple[Label, ...]]
+Labeller = Callable[[str, tuple[str, ...]], tuple[Label, ...]]
 
 _TOKENS = re.compile(r"\{[^{}]*\}|<[a-z:-]+=|[()|\[\]>]|[^{}<>()|\[\]]+")
 _NEW_SENTENCE = re.compile(r"(?:[.!?] |\.\" |(?:^| )\")$")
@@ -53,6 +53,7 @@ class _Parser:
         self.grammar = grammar
         self.label = label
         self.slots = slots
+        self.marks: list[str] = []  # concepts that are open at this point
         if "".join(self.tokens) != source:
             raise ValueError(f"cannot read the sentence {source!r}")
 
@@ -75,12 +76,12 @@ class _Parser:
                 text += token
                 continue
             if text:
-                nodes.append((LITERAL, text, self.label(text)))
+                nodes.append((LITERAL, text, self.label(text, tuple(self.marks))))
                 before, text = text, ""
             nodes.append(self._compound(token, before))
             before = ""
         if text:
-            nodes.append((LITERAL, text, self.label(text)))
+            nodes.append((LITERAL, text, self.label(text, tuple(self.marks))))
         return tuple(nodes)
 
     def _compound(self, token: str, before: str) -> Node:
@@ -90,8 +91,10 @@ class _Parser:
                 return ARTICLE_SLOT, name[2:], None
             return (CAPITAL_SLOT if _NEW_SENTENCE.search(before) else SLOT), name, None
         if token[0] == "<":
+            self.marks.append(token[1:-1])
             inside = self.sequence(">", before)
             self._expect(">")
+            self.marks.pop()
             return MARK, inside, token[1:-1]
         options = [self.sequence("|)]", before)]
         while self.tokens[self.at : self.at + 1] == ["|"]:
@@ -122,7 +125,9 @@ class _Parser:
 def compile_sentence(
     source: str, grammar: Grammar, *, label: Labeller, slots: frozenset[str]
 ) -> Nodes:
-    """Compile one sentence; `label` finds lexical concepts, `slots` are the names of variables.
+    """Compile one sentence; `label` gives the labels of a literal text inside of open concepts.
+
+    `slots` are the names of variables.
 
     Raises ValueError if brackets do not match or a name is neither a slot nor a verb.
     """
