@@ -17,7 +17,7 @@ from topklm.cli.main import main
 from topklm.training import PRESETS, Run
 
 COMMAND = [sys.executable, "-c", "import sys; from topklm.cli.main import main; sys.exit(main())"]
-VERBS = ("quickstart", "train", "generate", "eval", "info")
+VERBS = ("quickstart", "stories", "train", "generate", "eval", "info")
 
 
 def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -101,6 +101,37 @@ def test_quickstart_ends_with_text_neurons_and_what_to_try_next(
         assert "L1/N" in out
         assert "%" in out
         assert "Next: topklm info" in out
+
+
+def test_stories_are_told_shown_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stories", "--n", "2", "--seed", "5"]) == 0
+    plain = capsys.readouterr().out
+    assert main(["stories", "--n", "2", "--seed", "5", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["stories"]
+    assert plain == "\n\n".join(story["text"] for story in told) + "\n"
+    span = told[0]["spans"][0]
+    assert main(["stories", "--n", "1", "--seed", "5", "--show-labels"]) == 0
+    shown = capsys.readouterr().out
+    assert told[0]["text"] in shown
+    assert f"{span['concept']}: " in shown
+    path = tmp_path / "stories.parquet"
+    assert main(["stories", "--n", "3", "--out", str(path)]) == 0
+    assert pq.read_table(path).num_rows == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--n", "0"], "choose 1 or more"),
+        (["--seed", "-1"], "choose 0 or more"),
+        (["--out", "a.txt"], "name a .parquet file"),
+        (["--out", "/no/where/a.parquet"], "there is no directory /no/where"),
+    ],
+)
+def test_bad_story_options_are_one_line(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in fails(["stories", *options], capsys)
 
 
 def train(*options: str, out: Path, data: Path) -> list[str]:

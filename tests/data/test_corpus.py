@@ -136,3 +136,15 @@ def test_a_hub_name_without_network_is_answered_in_one_line() -> None:
     with pytest.raises(CorpusError, match="the hub answers") as caught:
         texts("nobody/nothing")
     assert "\n" not in str(caught.value)
+
+
+def test_stories_are_a_corpus_by_name_and_seed() -> None:
+    first = next(load_corpus("stories").documents())
+    assert first == next(load_corpus("stories:0").documents())
+    assert first.text != next(load_corpus("stories:1").documents()).text
+    assert first.labels["topic"]
+    assert load_corpus("stories").endless
+    with pytest.raises(CorpusError, match="as in stories:7"):
+        texts("stories:x")
+    with pytest.raises(CorpusError, match="takes no argument"):
+        texts("code:3")

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from ..core.errors import InputError, TopKLMError
-from . import evaluate, generate, info, quickstart, train
+from . import evaluate, generate, info, quickstart, stories, train
 from .output import say
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("quickstart", short_help="Train a small model, show its text and neurons.")(quickstart.quickstart)
+app.command("stories", short_help="Tell labelled stories.")(stories.stories)
 app.command("train", short_help="Train a model, its dense twin, or go on with one.")(train.train)
 app.command("generate", short_help="Write text with a run's model.")(generate.generate)
 app.command("eval", short_help="Measure held-out loss and bits per byte.")(evaluate.evaluate)

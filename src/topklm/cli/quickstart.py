@@ -39,8 +39,9 @@ def quickstart(
         put(f"  {name:<9} {tokens}")
     put(
         f"\nNext: topklm info {out}\n"
-        f"      topklm generate {out} 'def read('\n"
+        f"      topklm generate {out} 'One evening, Hanna'\n"
         f"      topklm eval {out}\n"
+        f"      topklm stories --n 1 --show-labels\n"
         f"      topklm train --data your.txt --out runs/yours\n"
         f"      topklm train --config {out} --dense --out {out}/twin     (its dense twin)"
     )

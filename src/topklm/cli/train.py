@@ -25,7 +25,8 @@ def train(
         list[str] | None,
         typer.Option(
             help="Training text; may be repeated: a .txt, .jsonl or .parquet file, a directory of "
-            "them, 'code' (installed Python files), or a hub dataset."
+            "them, 'stories' (labelled, generated; the default), 'code' (installed Python files), "
+            "or a hub dataset."
         ),
     ] = None,
     validation: Annotated[

@@ -29,7 +29,7 @@ class TrainSettings:
 
     # fmt: off
     preset: str = setting("tiny", "the preset these settings started from")
-    data: list[str] = setting(["code"], "training text: file, directory, 'code', or a hub dataset")
+    data: list[str] = setting(["stories"], "training text: file, directory, 'stories', 'code', a hub dataset")
     validation: list[str] | None = setting(None, "held-out text; default: 2 % of the documents")
     tokenizer: str = setting("bpe:2048", "bpe:N trains a byte-level BPE of N tokens; or a path or name")
     tokens: int = setting(1_000_000, "tokens to train on")
