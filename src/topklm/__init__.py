@@ -16,24 +16,36 @@ from .core.lazy import lazy_names
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .core.errors import CorpusError, InputError, RunError, TopKLMError, TrainingError
+    from .core.errors import (
+        CorpusError,
+        DiskFullError,
+        InputError,
+        RunError,
+        TopKLMError,
+        TrainingError,
+    )
     from .core.site import Neuron
     from .core.stats import Estimate
     from .data.corpus import load_corpus
+    from .data.packing import Packed, pack
+    from .data.tokenizer import encode_prompt
     from .evaluation.heldout import HeldOut, held_out
     from .metrics.tokens import token_entropy, token_mass
     from .model import SparseCodes, TopK, TopKLMConfig, TopKLMForCausalLM, TopKLMModel, topk
-    from .training.loop import resume, train
+    from .training.loop import Interrupted, resume, train
     from .training.presets import preset
     from .training.run import Run, load
     from .training.settings import TrainSettings
 
 __all__ = [
     "CorpusError",
+    "DiskFullError",
     "Estimate",
     "HeldOut",
     "InputError",
+    "Interrupted",
     "Neuron",
+    "Packed",
     "Run",
     "RunError",
     "SparseCodes",
@@ -44,9 +56,11 @@ __all__ = [
     "TopKLMModel",
     "TrainSettings",
     "TrainingError",
+    "encode_prompt",
     "held_out",
     "load",
     "load_corpus",
+    "pack",
     "preset",
     "resume",
     "token_entropy",
@@ -56,14 +70,16 @@ __all__ = [
 ]
 
 _MODULES = {
-    "core.errors": ("CorpusError", "InputError", "RunError", "TopKLMError", "TrainingError"),
+    "core.errors": ("CorpusError", "DiskFullError", "InputError", "RunError", "TopKLMError", "TrainingError"),
     "core.site": ("Neuron",),
     "core.stats": ("Estimate",),
     "data.corpus": ("load_corpus",),
+    "data.packing": ("Packed", "pack"),
+    "data.tokenizer": ("encode_prompt",),
     "evaluation.heldout": ("HeldOut", "held_out"),
     "metrics.tokens": ("token_entropy", "token_mass"),
     "model": ("SparseCodes", "TopK", "TopKLMConfig", "TopKLMForCausalLM", "TopKLMModel", "topk"),
-    "training.loop": ("resume", "train"),
+    "training.loop": ("Interrupted", "resume", "train"),
     "training.presets": ("preset",),
     "training.run": ("Run", "load"),
     "training.settings": ("TrainSettings",),

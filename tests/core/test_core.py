@@ -69,6 +69,13 @@ def test_one_document_says_nothing_about_spread() -> None:
     assert (estimate.low, estimate.high) == (-np.inf, np.inf)
 
 
+def test_resampling_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    top, bottom = np.arange(1.0, 40.0), np.arange(39.0, 0.0, -1)
+    whole = bootstrap_ratio(top, bottom)
+    monkeypatch.setattr("topklm.core.stats.RESAMPLED_AT_ONCE", 100)
+    assert bootstrap_ratio(top, bottom) == whole
+
+
 @pytest.mark.parametrize(("top", "bottom"), [([1.0], [0.0]), ([1.0, 2.0], [1.0]), ([], [])])
 def test_a_ratio_without_meaning_is_refused(top: list[float], bottom: list[float]) -> None:
     with pytest.raises(ValueError, match="denominator"):
@@ -107,6 +114,7 @@ def test_a_sealed_directory_notices_every_damage(tmp_path: Path) -> None:
     assert damage(tmp_path / "x") == "b.txt is missing"
     (sealed() / "manifest.json").write_text("{")
     assert damage(tmp_path / "x") == "manifest.json is missing or damaged"
+    assert damage(sealed(), required=["c.txt"]) == "c.txt is missing"
     (sealed() / "manifest.json").write_text("[]")
     assert damage(tmp_path / "x") == "manifest.json is missing or damaged"
 

@@ -43,6 +43,11 @@ def test_jsonl_gives_text_and_labels(tmp_path: Path) -> None:
     assert documents[0].labels == {"author": "A"}
 
 
+def test_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a\\ud800b"}')
+    assert texts(str(tmp_path / "a.jsonl")) == ["a\ufffdb"]
+
+
 def test_parquet_gives_text_and_labels(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"title": ["T", "U"], "text": ["one", None], "n": [1, 2]}), path)
@@ -63,6 +68,11 @@ def test_a_directory_keeps_its_parts_apart(tmp_path: Path) -> None:
     assert texts(str(tmp_path)) == ["train-0", "train-1"]
     assert texts(str(tmp_path), part="validation") == ["validation"]
     assert validation_files(str(tmp_path))
+    (tmp_path / "only").mkdir()
+    for name in ("books", "validation"):
+        (tmp_path / "only" / f"{name}.txt").write_text(name)
+    assert texts(str(tmp_path / "only")) == ["books"]
+    assert texts(str(tmp_path / "only"), part="validation") == ["validation"]
     assert not validation_files([str(tmp_path), str(tmp_path / "notes.txt")])
 
 
@@ -86,6 +96,12 @@ def test_the_split_holds_out_about_two_percent_whatever_the_order(tmp_path: Path
     assert 30 <= len(parts[0]) <= 90
 
 
+def test_the_head_of_a_corpus_ends_with_the_document_that_fills_it(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n<|endoftext|>\n".join(["aaaa"] * 5))
+    corpus = load_corpus(str(tmp_path / "a.txt"))
+    assert [len(list(corpus.head(size).documents())) for size in (1, 4, 5, 100)] == [1, 1, 2, 5]
+
+
 def test_the_code_corpus_is_the_same_each_time() -> None:
     documents = load_corpus("code").documents()
     first = [next(documents).labels["path"] for _ in range(5)]
@@ -102,6 +118,8 @@ def test_the_code_corpus_is_the_same_each_time() -> None:
         ("a.jsonl", b'{"text": "x"}\n\n{"body": "y"}', "line 3: no string under 'text'; it has body"),
         ("a.jsonl", b"[1]", "line 1: no string under 'text'; it is no object"),
         ("a.parquet", b"no parquet", "cannot be read as Parquet"),
+        ("a.jsonl", b'{"text": ' + b"9" * 5000 + b"}", "line 1: not valid JSON"),
+        ("a.jsonl", b"[" * 100_000, "line 1: not valid JSON"),
         ("a.csv", b"text\nx", "no known ending"),
     ],
 )
@@ -121,7 +139,7 @@ def test_parquet_without_text_says_which_columns_it_has(tmp_path: Path) -> None:
         texts(str(tmp_path / "b.parquet"))
 
 
-@pytest.mark.parametrize("spec", ["missing.txt", "./missing", "missing", [], "no/such/place"])
+@pytest.mark.parametrize("spec", ["missing.txt", "./missing", "missing", "", [], "no/such/place"])
 def test_what_is_no_corpus_is_refused(spec: object) -> None:
     with pytest.raises(CorpusError, match=r"give a \.txt"):
         load_corpus(spec)  # type: ignore[arg-type]

@@ -9,12 +9,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 import topklm.data.packing as packing
 from conftest import sentences
 from topklm.core.errors import CorpusError, InputError
 from topklm.data import Blocks, Corpus, Document, Packed, load_tokenizer, pack
-from topklm.data.tokenizer import encode_documents, fingerprint, train_tokenizer
+from topklm.data.tokenizer import (
+    encode_documents,
+    encode_prompt,
+    fingerprint,
+    train_tokenizer,
+    vocabulary_size,
+)
 
 
 def corpus_of(texts: list[str]) -> Corpus:
@@ -22,7 +30,9 @@ def corpus_of(texts: list[str]) -> Corpus:
 
 
 TOKENIZER = train_tokenizer(sentences(60), 320)
-DOCUMENTS = st.lists(st.text(max_size=60).filter(str.strip), min_size=1, max_size=12)
+DOCUMENTS = st.lists(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=60).filter(str.strip), min_size=1, max_size=12
+)
 
 
 @settings(deadline=None, max_examples=50)
@@ -47,6 +57,36 @@ def test_packing_loses_and_repeats_no_token(texts: list[str], context: int) -> N
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_the_trained_tokenizer_gives_any_text_back(text: str) -> None:
     assert TOKENIZER.decode(encode_documents(TOKENIZER, [text])[0]) == text
+
+
+def foreign(**special: str) -> PreTrainedTokenizerFast:
+    """A tokenizer of another make: no template, and ids with a hole."""
+    vocabulary = {letter: place for place, letter in enumerate("abc <é")} | {"<end>": 6, "<last>": 400}
+    backend = Tokenizer(models.BPE(vocabulary, [], unk_token="a"))
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **special)
+
+
+def test_a_tokenizer_of_another_make_starts_prompts_as_documents_start(tmp_path: Path) -> None:
+    for special in (
+        {"eos_token": "<end>"},
+        {"bos_token": "<end>", "eos_token": "<end>", "pad_token": "<end>"},
+    ):
+        tokenizer = foreign(**special)
+        assert encode_prompt(tokenizer, "ab") == [6, 0, 1]
+        assert encode_prompt(tokenizer, "") == [6]
+        assert vocabulary_size(tokenizer) == 401
+        packed = pack(corpus_of(["ab c"]), tokenizer, tmp_path / str(len(special)), "train")
+        assert packed.tokens.tolist() == [6, *encode_prompt(tokenizer, "ab c")[1:]]
+    with pytest.raises(InputError, match="not valid UTF-8"):
+        encode_prompt(TOKENIZER, "caf\udce9")
+
+
+def test_using_a_tokenizer_leaves_its_fingerprint_alone() -> None:
+    tokenizer = train_tokenizer(sentences(60), 320)
+    tokenizer(["a", "b c"], padding=True, truncation=True, max_length=4)
+    assert fingerprint(tokenizer) == fingerprint(TOKENIZER)
+    tokenizer.pad_token = "a"
+    assert fingerprint(tokenizer) != fingerprint(TOKENIZER)
 
 
 def test_a_boundary_written_in_a_text_is_text() -> None:
@@ -134,10 +174,19 @@ def test_a_limit_stops_after_the_document_that_reaches_it(tmp_path: Path) -> Non
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     pack(corpus_of(sentences(5)), TOKENIZER, tmp_path, "train")
-    with (tmp_path / "train.tokens").open("ab") as file:
-        file.truncate(10)
-    with pytest.raises(CorpusError, match="damaged"):
-        Packed.open(tmp_path, "train")
+    tokens, about = tmp_path / "train.tokens", tmp_path / "train.json"
+    assert json.loads(about.read_text())["format"] == "topklm.packed/1"
+    whole = tokens.read_bytes()
+    for damage in (whole[:10], whole[:-2] + b"\0\0"):
+        tokens.write_bytes(damage)
+        with pytest.raises(CorpusError, match="damaged"):
+            Packed.open(tmp_path, "train")
+    tokens.write_bytes(whole)
+    for damage in ("{}", "[]", '{"dtype": "x", "documents": 1}'):
+        about.write_text(damage)
+        with pytest.raises(CorpusError, match="damaged"):
+            Packed.open(tmp_path, "train")
+    tokens.unlink()
     assert json.loads((tmp_path / "train.json").read_text())["format"] == "topklm.packed/1"
 
 

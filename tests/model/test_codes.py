@@ -1,5 +1,6 @@
 """Sparse codes: to and from dense, slices, concatenation, equality."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -45,6 +46,7 @@ def test_one_row_and_iteration_work_as_in_a_list() -> None:
     dense = torch.eye(3)
     codes = SparseCodes.from_dense(dense)
     assert torch.equal(codes[-1].to_dense(), dense[-1:])
+    assert codes[np.int64(1)] == codes[1]
     assert len(list(codes)) == 3
     with pytest.raises(IndexError):
         codes[3]
@@ -71,6 +73,11 @@ def test_parts_that_do_not_fit_are_refused() -> None:
         SparseCodes(torch.tensor([0, 3]), indices, values, 2)
     with pytest.raises(ValueError, match=r"0\.\.0"):
         SparseCodes(offsets, indices, values, 1)
+    with pytest.raises(ValueError, match="ascend within a row"):
+        SparseCodes(offsets, indices.flip(0), values, 2)
+    SparseCodes(torch.tensor([0, 0, 1, 1, 2]), indices.flip(0), values, 2)
+    with pytest.raises(ValueError, match="floating-point values"):
+        SparseCodes(offsets, indices, values.long(), 2)
     with pytest.raises(ValueError, match="step 1"):
         SparseCodes(offsets, indices, values, 2)[::2]
     with pytest.raises(ValueError, match="equal widths"):

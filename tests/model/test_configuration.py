@@ -37,7 +37,6 @@ def test_k_may_differ_by_layer() -> None:
         ({"topk_layers": [4]}, r"within 0\.\.3"),
         ({"topk_layers": [1, 0]}, "ascending"),
         ({"topk_layers": [0, 0]}, "without repeats"),
-        ({"topk_layers": [0], "n_nontopk": 1}, "give only one"),
         ({"topk_blend": 1.5}, r"0\.\.1"),
         ({"head_dim": None, "num_attention_heads": 5, "num_key_value_heads": 5}, "give head_dim"),
     ],
@@ -47,9 +46,17 @@ def test_a_wrong_field_says_what_is_allowed(fields: dict[str, object], message: 
         TopKLMConfig(**{**SHAPE, **fields})
 
 
-@pytest.mark.parametrize("fields", [{"topk_k": "many"}, {"head_dim": 7}, {"num_key_value_heads": 3}])
-def test_a_field_that_cannot_be_right_is_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(Exception, match=r"topk_k|even|multiple"):
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"topk_k": "many"}, "'topk_k' with value 'many'"),
+        ({"head_dim": 7}, "must be even"),
+        ({"num_key_value_heads": 3}, "num_attention_heads=4 is no multiple"),
+        ({"num_key_value_heads": 0}, "no multiple"),
+    ],
+)
+def test_a_field_that_cannot_be_right_is_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(Exception, match=message):
         TopKLMConfig(**{**SHAPE, **fields})
 
 
@@ -64,5 +71,21 @@ def test_replacing_the_layers_on_loading_replaces_both_ways_of_saying_it(tmp_pat
     TopKLMConfig(**SHAPE, n_nontopk=2).save_pretrained(tmp_path)
     assert TopKLMConfig.from_pretrained(tmp_path, n_nontopk=1).topk_layers == [0, 1, 2]
     assert TopKLMConfig.from_pretrained(tmp_path, topk_layers=[]).n_nontopk == 4
+    assert TopKLMConfig.from_pretrained(tmp_path, num_hidden_layers=3).topk_layers == [0]
     with pytest.raises(ValueError, match=r"choose 1\.\.64"):
         TopKLMConfig.from_pretrained(tmp_path, topk_k=100)
+    with pytest.raises(ValueError, match=r"choose 1\.\.32"):
+        TopKLMConfig.from_pretrained(tmp_path, hidden_size=32)
+
+
+def test_the_layers_given_decide_how_many_are_dense() -> None:
+    config = TopKLMConfig(**SHAPE, n_nontopk=1)
+    assert TopKLMConfig(**{**config.to_dict(), "topk_layers": [0]}).n_nontopk == 3
+    config.topk_layers = [1]
+    config.check_topk()
+    assert config.n_nontopk == 2
+
+
+def test_a_very_shallow_model_keeps_one_topk_layer() -> None:
+    assert TopKLMConfig(**{**SHAPE, "num_hidden_layers": 2}).topk_layers == [0]
+    assert TopKLMConfig(**{**SHAPE, "num_hidden_layers": 1}).topk_layers == [0]

@@ -173,6 +173,8 @@ def test_setting_a_k_that_does_not_fit_changes_nothing(small_model: TopKLMForCau
     with pytest.raises(ValueError, match=r"choose 1\.\.64"):
         small_model.set_topk(k=65)
     assert small_model.config.topk_k == 8
+    with pytest.raises(ValueError, match="no TopK layer"):
+        TopKLMForCausalLM(TopKLMConfig(**SHAPE, topk_layers=[])).set_topk(k=4)
     assert {module.k for module in small_model.model.topk_modules().values()} == {8}
 
 
@@ -216,7 +218,7 @@ def test_the_modelling_files_import_only_each_other() -> None:
 
 
 @pytest.mark.slow
-def test_the_compiled_model_gives_the_same_codes(small_model: TopKLMForCausalLM, ids: torch.Tensor) -> None:
+def test_the_compiled_model_gives_the_same_logits(small_model: TopKLMForCausalLM, ids: torch.Tensor) -> None:
     torch.compiler.reset()
     compiled = torch.compile(small_model, fullgraph=True)
     torch.testing.assert_close(compiled(ids).logits, small_model(ids).logits, atol=1e-4, rtol=0)

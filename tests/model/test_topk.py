@@ -127,5 +127,9 @@ def test_a_k_that_does_not_fit_says_what_does(k: object) -> None:
 def test_other_bad_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="choose one of value, magnitude, positive"):
         topk(torch.randn(2, 8), 2, by="size")
+    with pytest.raises(ValueError, match="choose"):
+        TopK(0)
+    with pytest.raises(ValueError, match="blend=3.0"):
+        TopK(2, blend=3.0)
     with pytest.raises(TypeError, match="int64"):
         topk(torch.arange(8), 2)

@@ -3,7 +3,9 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +53,9 @@ def test_tracing_steps_start_at_zero_and_double_at_first(steps: int, count: int)
     assert found[0] == 0
     assert found[-1] == steps
     assert set(evenly(steps, count)) <= set(found)
-    assert found[:5] == [0, 1, 2, 4, 8] or found[1] == 1 or steps / count < 5
+    doubling = [step for step in found if step < evenly(steps, count)[0]]
+    assert doubling == [0] + [2**power for power in range(len(doubling) - 1)]
+    assert 2 ** (len(doubling) - 1) >= evenly(steps, count)[0]
 
 
 def test_settings_survive_json() -> None:
@@ -82,7 +86,13 @@ def test_every_preset_makes_a_model_configuration_and_whole_steps(name: str) -> 
         ({"attention": "flash"}, "one of auto, eager, sdpa"),
         ({"batch_tokens": 100}, "no multiple of context"),
         ({"warmup_share": 2.0}, "0..1"),
-        ({"seed": -1}, "0 or more"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**32}, "seed=4294967296"),
+        ({"tokens": 10**30}, "choose 1..1,000,000,000,000,000"),
+        ({"threads": 10**12}, r"choose 0\.\.1024"),
+        ({"device_tokens": 128 * 3}, "does not divide"),
+        ({"k": "8"}, "k='8' should be int"),
+        ({"kk": 3}, "unknown setting 'kk'"),
     ],
 )
 def test_a_bad_setting_is_named(changes: dict[str, object], message: str) -> None:
@@ -97,7 +107,7 @@ def test_a_bad_setting_is_named(changes: dict[str, object], message: str) -> Non
         ({"n_nontopk": 6}, r"choose 0\.\.5"),
         ({"topk_layers": [7]}, r"within 0\.\.5"),
         ({"topk_by": "size"}, "choose one of value"),
-        ({"head_dim": 5}, "must be even"),
+        ({"head_dim": 5}, "^head_dim=5 must be even"),
         ({"dense": True, "k": 1000}, r"choose 1\.\.512"),
     ],
 )
@@ -105,6 +115,13 @@ def test_an_impossible_model_is_one_line(changes: dict[str, object], message: st
     with pytest.raises(InputError, match=message) as caught:
         preset("tiny", **changes).model_config(vocab_size=300)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_take_what_python_users_write() -> None:
+    settings = preset("tiny", data=Path("a.txt"), validation=("b.txt",), seed=np.int64(3), lr=1)
+    assert (settings.data, settings.validation, settings.seed, settings.lr) == (["a.txt"], ["b.txt"], 3, 1.0)
+    json.dumps(settings.as_json())
+    assert preset("tiny", depth=2, dense=True).model_config(vocab_size=300).topk_layers == []
 
 
 def test_unknown_names_and_types_in_a_settings_file_are_refused() -> None:

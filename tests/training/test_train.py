@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from conftest import tiny_settings
 from topklm.core.errors import CorpusError, InputError, RunError, TrainingError
 from topklm.core.files import damage, sha256_file
+from topklm.data import load_corpus, load_tokenizer
 from topklm.model import TopKLMForCausalLM
 from topklm.training import Interrupted, Run, load, resume, train
-from topklm.training.loop import find_corpora
+from topklm.training.loop import find_corpora, new_model
 from topklm.training.run import read_settings
 from topklm.training.schedules import trace_steps
 from topklm.training.trainer import Shuffled, TopKTrainer
@@ -156,6 +158,13 @@ def stop_at(step: int, monkeypatch: pytest.MonkeyPatch, act: object) -> None:
     monkeypatch.setattr(TopKTrainer, "training_step", step_or_act)
 
 
+def comparable(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [
+        {name: value for name, value in row.items() if name not in ("seconds", "tokens_per_second")}
+        for row in rows
+    ]
+
+
 class Crash(Exception):
     pass
 
@@ -182,12 +191,6 @@ def test_a_crashed_run_goes_on_to_the_same_weights_and_metrics(
     assert "resumed from step 22" in said
     assert weights(run) == weights(trained)
 
-    def comparable(rows: list[dict[str, object]]) -> list[dict[str, object]]:
-        return [
-            {name: value for name, value in row.items() if name not in ("seconds", "tokens_per_second")}
-            for row in rows
-        ]
-
     assert comparable(run.metrics()) == comparable(trained.metrics())
     assert [step for step, _ in run.checkpoints("trace")] == trace_steps(40, 4)
 
@@ -213,6 +216,7 @@ def test_without_a_sound_checkpoint_training_starts_over(
     run = resume(path, say=said.append)
     assert "no full checkpoint yet: starting from step 0" in said
     assert weights(run) == weights(trained)
+    assert comparable(run.metrics()) == comparable(trained.metrics())
 
 
 def test_resuming_a_finished_run_changes_nothing(trained: Run) -> None:
@@ -240,6 +244,7 @@ def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(
         stop_at(10, patch, lambda: signal.raise_signal(signal.SIGINT))
         train(tiny_settings(text_file), tmp_path / "run")
     assert "interrupted at step 11 of 40" in str(caught.value)
+    assert Run(tmp_path / "run").metrics()[-1]["step"] == 11
     assert [step for step, _ in Run(tmp_path / "run").checkpoints("full")][-1] == 11
     assert weights(resume(tmp_path / "run")) == weights(trained)
 
@@ -260,6 +265,68 @@ def test_too_little_text_is_said_before_training(text_file: Path, tmp_path: Path
         train(tiny_settings(short), tmp_path / "a")
     with pytest.raises(CorpusError, match="less than one block of 32"):
         train(tiny_settings(text_file, data=[str(short)], validation=[str(text_file)]), tmp_path / "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["short.txt"]
+
+
+def test_what_a_kill_at_the_very_start_leaves_is_no_obstacle(
+    trained: Run, text_file: Path, tmp_path: Path
+) -> None:
+    for name in (".lock", ".partial-train.json"):
+        (tmp_path / name).touch()
+    assert weights(train(tiny_settings(text_file), tmp_path)) == weights(trained)
+
+
+def test_a_packed_run_needs_neither_its_corpus_nor_its_place(
+    trained: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy.txt"
+    copy.write_bytes(text_file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        stop_at(23, patch, crash)
+        train(tiny_settings(Path("copy.txt")), "run")
+    assert Run("run").settings.data == [str(copy)]
+    copy.unlink()
+    monkeypatch.chdir("/")
+    assert weights(resume(tmp_path / "run")) == weights(trained)
+
+
+def test_a_finished_run_is_tidied_where_the_end_was_cut_short(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    (copy / "checkpoints" / "full-40").mkdir()
+    (copy / ".partial-final").mkdir()
+    resume(copy)
+    assert not (copy / "checkpoints" / "full-40").exists()
+    assert not (copy / ".partial-final").exists()
+
+
+def test_a_boundary_that_also_pads_starts_as_any_token(text_file: Path, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer("bpe:320", corpus=load_corpus(str(text_file)))
+    tokenizer.pad_token = tokenizer.eos_token
+    model = new_model(tiny_settings(text_file), tokenizer, attention="eager")
+    assert model.get_input_embeddings().weight[0].norm() > 0
+
+
+def test_accumulating_gradients_trains_the_same(trained: Run, text_file: Path, tmp_path: Path) -> None:
+    run = train(tiny_settings(text_file, device_tokens=64), tmp_path / "run")
+    pairs = zip(run.metrics(), trained.metrics(), strict=True)
+    assert all(abs(a["loss"] - b["loss"]) < 1e-3 for a, b in pairs if "loss" in a and a["step"] <= 20)
+
+
+@pytest.mark.slow
+def test_a_compiled_run_trains_too(text_file: Path, tmp_path: Path) -> None:
+    torch.compiler.reset()
+    run = train(tiny_settings(text_file, tokens=5 * 256, compile=True), tmp_path / "run")
+    assert run.finished
+
+
+def test_several_processes_are_refused_in_words(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="several processes"):
+        train(tiny_settings(text_file), tmp_path / "run")
 
 
 def test_validation_text_comes_from_where_it_is_given(text_file: Path, tmp_path: Path) -> None:
@@ -298,6 +365,37 @@ def test_a_replaced_tokenizer_is_noticed(trained: Run, tmp_path: Path) -> None:
     (copy / "tokenizer.json").write_text(json.dumps(content))
     with pytest.raises(RunError, match="does not match the run"):
         load(copy)
+
+
+@pytest.mark.parametrize("damage", ["{}", "[]", '{"format": "topklm.run/1"}', "no json"])
+def test_a_damaged_train_json_is_one_line(damage: str, tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_text(damage)
+    with pytest.raises(InputError) as caught:
+        Run(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_metrics_lines_are_left_out(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    with (copy / "metrics.jsonl").open("ab") as file:
+        file.write(b'5\n[1]\n{"loss": 1}\n{"step": "x"}\n\xff\n{"step": 41')
+    assert Run(copy).metrics() == trained.metrics()
+
+
+def test_a_run_without_its_configuration_is_refused(trained: Run, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(trained.path, copy)
+    (copy / "config.json").unlink()
+    with pytest.raises(RunError, match="no config"):
+        load(copy)
+
+
+def test_tracing_checkpoints_hold_each_weight_once_in_bf16(trained: Run) -> None:
+    _, path = trained.checkpoints("trace")[0]
+    assert "lm_head.weight" not in load_file(path / "model.safetensors")
+    assert json.loads((path / "config.json").read_text())["dtype"] == "bfloat16"
+    assert json.loads((trained.path / "config.json").read_text())["dtype"] == "float32"
 
 
 def test_a_damaged_tracing_checkpoint_is_named(trained: Run, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ..data import Packed
     from ..training import Loaded
 
-STREAMED_TOKENS = 1_000_000
-"""How much of an endless corpus is read."""
+STREAMED_CHARACTERS = 2_000_000
+"""How much of an endless corpus is read: in characters, so that every tokenizer sees the same."""
 
 
 def evaluate(
@@ -42,6 +42,7 @@ def evaluate(
             total = len(packed.tokens) - 1
             with counted(error_console(), "reading", unit="tokens", total=total) as report:
                 sums.append(document_likelihoods(loaded.model, packed, context=context, report=report))
+    measured = [summary(one) for one in sums]
     results = [
         {
             "run": str(loaded.run.path),
@@ -53,10 +54,10 @@ def evaluate(
             "perplexity": result.perplexity.as_json(),
             "bits_per_byte": result.bits_per_byte.as_json(),
         }
-        for loaded, result in zip(runs, map(summary, sums), strict=True)
+        for loaded, result in zip(runs, measured, strict=True)
     ]
-    content: dict[str, Any] = {"format": "topklm.eval/1", **results[0]}
-    lines = [describe(str(loaded.run.path), summary(one)) for loaded, one in zip(runs, sums, strict=True)]
+    content: dict[str, Any] = {"format": "topklm.eval/1", "data": data or ["validation"], **results[0]}
+    lines = [describe(str(loaded.run.path), one) for loaded, one in zip(runs, measured, strict=True)]
     if compare is not None:
         if sums[0].bytes.tolist() != sums[1].bytes.tolist():
             raise InputError(
@@ -79,8 +80,9 @@ def held_out_text(loaded: "Loaded", data: list[str] | None, scratch: Path) -> "P
     if data is None:
         return Packed.open(loaded.run.path / "data", "validation")
     corpus = load_corpus(data, part="validation")
-    limit = STREAMED_TOKENS if corpus.endless else None
-    packed = pack(corpus, loaded.tokenizer, scratch, "text", max_tokens=limit)
+    if corpus.endless:
+        corpus = corpus.head(STREAMED_CHARACTERS)
+    packed = pack(corpus, loaded.tokenizer, scratch, "text")
     if len(packed.tokens) < 2:
         raise InputError(f"{', '.join(data)} has no token to predict")
     return packed

@@ -1,5 +1,6 @@
 """The command `topklm`: its verbs, and what an error means for the exit code."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -53,25 +54,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # No network unless a hub name is given; datasets and models named by the user still load.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a letter shows "?"
+            stream.reconfigure(errors="replace")
     try:
-        code = typer.main.get_command(app).main(
-            args=list(arguments) if arguments is not None else None,
-            prog_name="topklm",
-            standalone_mode=False,
-        )
+        code = typer.main.get_command(app).main(args=given, prog_name="topklm", standalone_mode=False)
+        sys.stdout.flush()
     except UsageError as error:
-        say(f"topklm: {' '.join(error.format_message().split())}")
-        return BAD_INPUT
+        return bad_input(error.format_message())
     except InputError as error:
-        say(f"topklm: {error}")
-        return BAD_INPUT
+        return bad_input(str(error))
     except TopKLMError as error:
         say(f"topklm: {error}")
         return INTERRUPTED if type(error).__name__ == "Interrupted" else FAILED
     except (KeyboardInterrupt, typer.Abort):
         say("topklm: interrupted")
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+    except BrokenPipeError:
+        return reader_is_gone()
+    except OSError as error:
+        return bad_input(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+    except UnicodeError as error:
+        return bad_input(f"not valid UTF-8 text: {error}")
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):
+            return reader_is_gone()
+        raise
     return code if isinstance(code, int) else OK
+
+
+def bad_input(message: str) -> int:
+    """Say what is wrong with the input, in one line."""
+    say(f"topklm: {' '.join(message.split())}")
+    return BAD_INPUT
+
+
+def reader_is_gone() -> int:
+    """End well when whoever reads our output, `head` perhaps, has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return OK

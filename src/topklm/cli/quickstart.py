@@ -1,17 +1,21 @@
 """`topklm quickstart`: the whole idea in a few minutes: train, write, look at neurons."""
 
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .output import put, say
+from ..core.errors import InputError
+from .output import AsJson, put, put_json, say
 from .train import resume_run, start_run
 
 if TYPE_CHECKING:
     from ..training import Loaded
 
 NEURONS_SHOWN = 8
+TEXTS_SHOWN = 2
+TEXT_TOKENS = 100
 TOKENS_SHOWN = 6
 READ_TOKENS = 16_384
 ENOUGH_FIRINGS = 64
@@ -19,6 +23,7 @@ ENOUGH_FIRINGS = 64
 
 def quickstart(
     out: Annotated[Path, typer.Option(help="Where the run goes.")] = Path("runs/quickstart"),
+    as_json: AsJson = False,
 ) -> None:
     """Train a small TopK model, let it write, and show what some of its neurons stand for."""
     from ..evaluation.generation import write
@@ -29,14 +34,26 @@ def quickstart(
     else:
         start_run(out, {}, preset="tiny", config=None)
     loaded = load(out)
+    layers = loaded.model.model.topk_modules()
+    if not layers:
+        raise InputError(f"{out} holds a dense run, which has no neurons to show; choose another --out")
+    texts = [
+        write(loaded.model, loaded.tokenizer, "", max_new_tokens=TEXT_TOKENS, seed=seed).strip()
+        for seed in range(TEXTS_SHOWN)
+    ]
+    layer = max(layers)
+    rows = neuron_rows(loaded, layer)
+    if as_json:
+        neurons = [{"neuron": name, "tokens": dict(tokens)} for name, tokens in rows]
+        content = {"format": "topklm.quickstart/1", "run": str(out), "revision": loaded.run.revision}
+        put_json({**content, "seeds": [loaded.run.settings.seed], "texts": texts, "neurons": neurons})
+        return
     put("\nWhat it writes:\n")
-    for seed in range(2):
-        text = write(loaded.model, loaded.tokenizer, "", max_new_tokens=80, seed=seed)
-        put("  " + "\n  ".join(text.strip().splitlines()) + "\n")
-    layer = max(loaded.model.model.topk_modules())
-    put(f"Some neurons of layer {layer}, and the tokens on which they fire most (share of activation):\n")
-    for name, tokens in neuron_rows(loaded, layer):
-        put(f"  {name:<9} {tokens}")
+    for text in texts:
+        put(textwrap.indent(textwrap.fill(text, 96), "  ") + "\n")
+    put(f"Some neurons of layer {layer}, the tokens on which they fire, and each token's share:\n")
+    for name, tokens in rows:
+        put(f"  {name:<9} {'  '.join(f'{token!r} {share:.0%}' for token, share in tokens)}")
     put(
         f"\nNext: topklm info {out}\n"
         f"      topklm generate {out} 'One evening, Hanna'\n"
@@ -48,7 +65,7 @@ def quickstart(
     say(f"done: {out}")
 
 
-def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, str]]:
+def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, list[tuple[str, float]]]]:
     """Choose neurons by a rule, and list their tokens.
 
     The rule: of the neurons that fire at least 64 times in the text read (or as often as any
@@ -71,7 +88,7 @@ def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, str]]:
     entropy = token_entropy(mass)
     firings = torch.bincount(codes.indices.long(), minlength=codes.width)
     entropy[firings < min(ENOUGH_FIRINGS, int(firings.max()))] = torch.nan
-    rows: list[tuple[str, str]] = []
+    rows: list[tuple[str, list[tuple[str, float]]]] = []
     seen: set[int] = set()
     for feature in entropy.argsort().tolist():
         if entropy[feature].isnan() or len(rows) == NEURONS_SHOWN:
@@ -79,9 +96,6 @@ def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, str]]:
         best = top_tokens(mass, feature, TOKENS_SHOWN)
         if best[0][0] not in seen:
             seen.add(best[0][0])
-            rows.append((str(Neuron(layer, feature)), "  ".join(_shown(tokenizer, *one) for one in best)))
+            named = [(tokenizer.decode([token]), share) for token, share in best]
+            rows.append((str(Neuron(layer, feature)), named))
     return rows
-
-
-def _shown(tokenizer: Any, token: int, share: float) -> str:
-    return f"{tokenizer.decode([token])!r} {share:.0%}"

@@ -39,8 +39,9 @@ def train(
     tokens: Annotated[int | None, whole("Tokens to train on.")] = None,
     seed: Annotated[int | None, whole("Seed of weights and order of data.")] = None,
     dense: Annotated[
-        bool, typer.Option("--dense", help="The dense twin: no TopK, everything else the same.")
-    ] = False,
+        bool | None,
+        typer.Option("--dense/--no-dense", help="The dense twin: no TopK, everything else the same."),
+    ] = None,
     k: Annotated[int | None, whole("Entries kept per token and TopK layer.")] = None,
     topk_by: Annotated[str | None, typer.Option(help="Rank entries by value, magnitude or positive.")] = None,
     n_nontopk: Annotated[int | None, whole("Final layers kept dense.")] = None,
@@ -85,7 +86,7 @@ def train(
         "tokenizer": tokenizer,
         "tokens": tokens,
         "seed": seed,
-        "dense": dense or None,
+        "dense": dense,
         "k": k,
         "topk_by": topk_by,
         "n_nontopk": n_nontopk,
@@ -110,14 +111,27 @@ def train(
     }
     changes = {name: value for name, value in named.items() if value is not None and value != []}
     if resume:
-        given = [*changes, *(["preset"] if preset else []), *(["config"] if config else [])]
+        given = [
+            *changes,
+            *(["preset"] if preset is not None else []),
+            *(["config"] if config is not None else []),
+        ]
         if given:
             raise InputError(f"with --resume all settings come from the run; leave out {', '.join(given)}")
     run = resume_run(out) if resume else start_run(out, changes, preset=preset, config=config)
     rows = run.metrics()
     final = next((row["eval_loss"] for row in reversed(rows) if "eval_loss" in row), None)
     if as_json:
-        put_json({"format": "topklm.train/1", "run": str(run.path), "eval_loss": final})
+        put_json(
+            {
+                "format": "topklm.train/1",
+                "run": str(run.path),
+                "revision": run.revision,
+                "steps": run.settings.steps,
+                "n_tokens": run.settings.steps * run.settings.batch_tokens,
+                "seeds": [run.settings.seed],
+            }
+        )
     else:
         put(f"done: {run.path}, held-out loss {final:.3f}; try: topklm generate {run.path} 'Once'")
 
@@ -131,7 +145,11 @@ def start_run(out: Path, changes: dict[str, Any], *, preset: str | None, config:
 
     if config is not None and preset is not None:
         raise InputError("give --preset or --config, not both")
-    settings = read_settings(Path(config)) if config else training.preset(preset or "tiny")
+    settings = (
+        read_settings(Path(config))
+        if config is not None
+        else training.preset("tiny" if preset is None else preset)
+    )
     if "n_nontopk" in changes and "topk_layers" in changes:
         raise InputError("give --n-nontopk or --topk-layers, not both: they say the same thing")
     if "n_nontopk" in changes:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,10 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def sha256_file(path: Path) -> str:
@@ -56,6 +58,12 @@ def make_readable(path: Path) -> None:
     path.chmod(0o666 & ~mask)
 
 
+def flush(path: Path) -> None:
+    """Make sure that a file's content is on the disk itself."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def seal(partial: Path, final: Path) -> None:
     """Turn a finished directory into its final name, with a manifest of every file's hash.
 
@@ -66,17 +74,22 @@ def seal(partial: Path, final: Path) -> None:
     write_json(partial / MANIFEST, {"format": "topklm.manifest/1", "sha256": hashes})
     for path in files:
         make_readable(path)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        flush(path)
     if final.exists():
         shutil.rmtree(final)
     partial.rename(final)
 
 
-def damage(directory: Path) -> str | None:
-    """Say what is wrong with a sealed directory, or None where every file is as it was written."""
+def damage(directory: Path, *, required: Iterable[str] = ()) -> str | None:
+    """Say what is wrong with a sealed directory, or None where every file is as it was written.
+
+    required: files without which it is no use, whatever the manifest says.
+    """
     try:
         hashes = read_json(directory / MANIFEST)["sha256"]
+        missing = [name for name in required if name not in hashes]
+        if missing:
+            return f"{missing[0]} is missing"
         for name, expected in hashes.items():
             if not (directory / name).is_file():
                 return f"{name} is missing"

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+RESAMPLED_AT_ONCE = 4_000_000
+
 
 class Estimate(NamedTuple):
     """A number and its confidence interval; a deterministic one has low = high = value."""
@@ -48,8 +50,12 @@ def bootstrap_ratio(
     if len(top) == 1:
         return Estimate(value, -np.inf, np.inf)
     generator = np.random.default_rng(seed)
-    weights = generator.multinomial(len(top), np.full(len(top), 1 / len(top)), size=resamples)
-    drawn = weights @ bottom
-    ratios = (weights @ top)[drawn > 0] / drawn[drawn > 0]
+    shares = np.full(len(top), 1 / len(top))
+    ratios: list[float] = []
+    step = max(1, RESAMPLED_AT_ONCE // len(top))  # bounded memory, the same draws
+    for start in range(0, resamples, step):
+        weights = generator.multinomial(len(top), shares, size=min(step, resamples - start))
+        drawn = weights @ bottom
+        ratios.extend((weights @ top)[drawn > 0] / drawn[drawn > 0])
     low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value, min(value, float(low)), max(value, float(high)))

@@ -49,9 +49,23 @@ class Corpus:
     def documents(self) -> Iterator[Document]:
         """Yield every document that is not blank, in order. Raises CorpusError where one is bad."""
         for source in self.sources:
-            for document in source():
+            for text, labels in source():
+                document = Document(_valid_unicode(text), labels)
                 if document.text.strip() and (self.keep is None or self.keep(document.text)):
                     yield document
+
+    def head(self, characters: int) -> "Corpus":
+        """Return the first documents, until they hold that many characters."""
+
+        def first() -> Iterator[Document]:
+            read = 0
+            for document in self.documents():
+                if read >= characters:
+                    return
+                read += len(document.text)
+                yield document
+
+        return Corpus(self.spec, (first,))
 
     def split(self) -> tuple["Corpus", "Corpus"]:
         """Split by each document's hash: the training part, and the validation part (2 %)."""
@@ -61,9 +75,18 @@ class Corpus:
         )
 
 
+def _valid_unicode(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON can spell but no encoding can write."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def is_held_out(text: str) -> bool:
     """Tell whether a document belongs to the validation part: by its SHA-256, whatever its place."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    digest = hashlib.sha256(text.encode()).hexdigest()
     return int(digest[:8], 16) >= (1 - VALIDATION_SHARE) * 2**32
 
 
@@ -74,8 +97,8 @@ def load_corpus(spec: str | Sequence[str], *, part: str = "train") -> Corpus:
     is in each), a directory of such files, `stories` (or `stories:SEED`) for the labelled story
     generator, `code` for the Python files of the installed packages, a name that another package
     registers as an entry point of the group `topklm.corpora`, or a dataset on the hub (`owner/name`
-    or `owner/name:configuration`, streamed). Of a directory with files named `train...`,
-    `part="train"` reads only those and `part="validation"` those named `validation...`.
+    or `owner/name:configuration`, streamed). In a directory, files named `validation...` are its
+    validation part; its training part is those named `train...`, or else all the others.
 
     Raises CorpusError where there is no such corpus. Files are opened here, read later.
     """
@@ -106,10 +129,8 @@ def _find(spec: str, part: str) -> Corpus:
         generate = plugins[0].load()
         return Corpus((spec,), (lambda: itertools.starmap(Document, generate(argument)),), endless=True)
     path = Path(spec)
-    if path.is_dir():
-        paths = _files(path)
-        if any(one.stem.startswith("train") for one in paths):
-            paths = [one for one in paths if one.stem.startswith(part)]
+    if spec and path.is_dir():
+        paths = _of_part(_files(path), part)
         if not paths:
             raise CorpusError(f"{spec} holds no .txt, .jsonl or .parquet file for {part}")
         return Corpus((spec,), tuple(_reader(one) for one in paths))
@@ -121,6 +142,18 @@ def _find(spec: str, part: str) -> Corpus:
     if looks_like_hub:
         return Corpus((spec,), (lambda: _streamed(spec),), endless=True)
     raise CorpusError(f"there is no file or corpus {spec!r}; give {HELP}")
+
+
+def _of_part(paths: list[Path], part: str) -> list[Path]:
+    """Choose a directory's files for a part; a validation file is never trained on."""
+    held_out = [path for path in paths if path.stem.startswith("validation")]
+    if part == "validation" and held_out:
+        return held_out
+    rest = [path for path in paths if path not in held_out]
+    marked = [path for path in rest if path.stem.startswith("train")]
+    if part == "validation":
+        return [] if marked else rest
+    return marked or rest
 
 
 def _files(directory: Path) -> list[Path]:

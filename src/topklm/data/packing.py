@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..core.errors import CorpusError
+from ..core.errors import CorpusError, InputError
 from ..core.files import read_json, sha256_file, write_json
 from .corpus import Corpus, Document
-from .tokenizer import boundary_id, encode_documents, fingerprint
+from .tokenizer import boundary_id, encode_documents, fingerprint, vocabulary_size
 
 FORMAT = "topklm.packed/1"
 BATCH_DOCUMENTS = 256
@@ -45,19 +45,22 @@ class Packed:
 
     @classmethod
     def open(cls, directory: Path, name: str) -> "Packed":
-        """Map a finished part. Raises CorpusError where it is missing or cut short."""
+        """Map a finished part, after checking its hash. Raises CorpusError where it is not whole."""
         path = directory / f"{name}.json"
         if not path.is_file():
             raise CorpusError(f"{directory} holds no packed part {name!r}")
-        about = read_json(path)
-        dtype = np.dtype(about["dtype"])
         tokens, documents = directory / f"{name}.tokens", directory / f"{name}.documents"
-        sizes = about["tokens"] * dtype.itemsize, about["documents"] * 16
-        if any(
-            not file.is_file() or file.stat().st_size != size
-            for file, size in zip((tokens, documents), sizes, strict=True)
-        ):
-            raise CorpusError(f"the packed part {name!r} in {directory} is damaged; delete it")
+        damaged = CorpusError(f"the packed part {name!r} in {directory} is damaged; delete it")
+        about = read_json(path)
+        try:
+            dtype = np.dtype(about["dtype"])
+            whole = documents.stat().st_size == about["documents"] * 16 > 0
+            whole = whole and tokens.stat().st_size == about["tokens"] * dtype.itemsize
+            whole = whole and sha256_file(tokens) == about["tokens_sha256"]
+        except (OSError, LookupError, TypeError):
+            raise damaged from None
+        if not whole:
+            raise damaged
         return cls(
             np.memmap(tokens, dtype, mode="r"),
             np.memmap(documents, np.int64, mode="r").reshape(-1, 2),
@@ -109,9 +112,9 @@ def pack(
     key = {"corpus": list(corpus.spec), "tokenizer": fingerprint(tokenizer), "limit": max_tokens}
     try:
         done = Packed.open(directory, name)
-        if done.about["key"] == key:
+        if done.about.get("key") == key:
             return done
-    except CorpusError:
+    except InputError:
         pass
     directory.mkdir(parents=True, exist_ok=True)
     (directory / f"{name}.json").unlink(missing_ok=True)
@@ -135,7 +138,7 @@ class _Writer:
 
     def __init__(self, directory: Path, name: str, key: dict[str, Any], tokenizer: Any) -> None:
         self.directory, self.name, self.tokenizer = directory, name, tokenizer
-        self.dtype = np.dtype(np.uint16 if len(tokenizer) <= 2**16 else np.uint32)
+        self.dtype = np.dtype(np.uint16 if vocabulary_size(tokenizer) <= 2**16 else np.uint32)
         self.fresh = {"key": key, "tokens": 0, "documents": 0, "bytes": 0, "sha256": ""}
         self.state: dict[str, Any] = dict(self.fresh)
         progress = self._path("progress.json")
@@ -180,7 +183,7 @@ class _Writer:
         for document, ids in zip(
             batch, encode_documents(self.tokenizer, [one.text for one in batch]), strict=True
         ):
-            size = len(document.text.encode("utf-8", "surrogatepass"))
+            size = len(document.text.encode())
             documents_file.write(np.array([state["tokens"], size], np.int64).tobytes())
             tokens_file.write(np.array([boundary, *ids], self.dtype).tobytes())
             state["tokens"] += 1 + len(ids)
@@ -209,7 +212,7 @@ class _Writer:
 
 def _chained(seen: str, text: str) -> str:
     """Extend a hash over documents by one more; unlike a plain hash it can be stored and resumed."""
-    return hashlib.sha256(seen.encode() + text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(seen.encode() + text.encode()).hexdigest()
 
 
 def _after(first: list[Document], rest: Iterator[Document]) -> Iterator[Document]:

@@ -41,8 +41,9 @@ def read_jsonl(path: Path) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise CorpusError(f"{path}, line {number}: not valid JSON ({error.msg})") from None
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", error)
+            raise CorpusError(f"{path}, line {number}: not valid JSON ({reason})") from None
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             has = f"it has {', '.join(row)}" if isinstance(row, dict) else "it is no object"
             raise CorpusError(f"{path}, line {number}: no string under 'text'; {has}")
@@ -70,7 +71,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
                 raise CorpusError(f"{path}: the column 'text' holds {kind}, not strings")
             for batch in file.iter_batches(batch_size=512, columns=names):
                 yield from map(_row, batch.to_pylist())
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"{path} cannot be read as Parquet: {_first_line(error)}") from None
 
 

@@ -1,9 +1,9 @@
 """Tokenizers: train a byte-level BPE on a corpus, or load any transformers tokenizer."""
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -27,12 +27,14 @@ def load_tokenizer(spec: str, *, corpus: Corpus | None = None) -> Any:
     Raises InputError where there is none.
     """
     if spec == "bpe" or spec.startswith("bpe:"):
-        match = re.fullmatch(r"bpe:(\d+)", spec)
+        match = re.fullmatch(r"bpe:(\d{1,7})", spec)
         size = int(match[1]) if match else 0
         if size < SMALLEST_VOCABULARY:
-            raise InputError(f"tokenizer {spec!r}: write bpe:N with N at least {SMALLEST_VOCABULARY}")
+            raise InputError(f"tokenizer {spec[:80]!r}: write bpe:N with N at least {SMALLEST_VOCABULARY}")
         assert corpus is not None
-        return train_tokenizer(_head(corpus, CHARACTERS_PER_TOKEN * size), size)
+        return train_tokenizer(
+            (document.text for document in corpus.head(CHARACTERS_PER_TOKEN * size).documents()), size
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(spec)
     except Exception as error:  # transformers raises many kinds here; the user needs the cause
@@ -86,10 +88,35 @@ def boundary_id(tokenizer: Any) -> int | None:
 
 
 def fingerprint(tokenizer: Any) -> str:
-    """Return a hash of everything that decides how a text is tokenized."""
+    """Return a hash of everything that decides how a text is tokenized, and of its special tokens.
+
+    Truncation and padding are left out: using a tokenizer changes them.
+    """
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    content = backend.to_str() if backend is not None else repr(sorted(tokenizer.get_vocab().items()))
-    return hashlib.sha256(content.encode()).hexdigest()
+    content = json.loads(backend.to_str()) if backend is not None else tokenizer.get_vocab()
+    for changing in ("truncation", "padding"):
+        content.pop(changing, None)
+    special = [tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token]
+    return hashlib.sha256(json.dumps([content, special], sort_keys=True).encode()).hexdigest()
+
+
+def vocabulary_size(tokenizer: Any) -> int:
+    """Return how many rows an embedding needs: ids may have holes, so not the number of tokens."""
+    return int(max(len(tokenizer), 1 + max(tokenizer.get_vocab().values())))
+
+
+def encode_prompt(tokenizer: Any, prompt: str) -> list[int]:
+    """Tokenize the beginning of a document as training saw one: a boundary token, then the text.
+
+    Raises InputError where the prompt is no valid Unicode.
+    """
+    boundary = boundary_id(tokenizer)
+    assert boundary is not None  # load_tokenizer() refuses tokenizers without one
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise InputError("the prompt is not valid UTF-8 text") from None
+    return [boundary, *encode_documents(tokenizer, [prompt])[0]]
 
 
 def encode_documents(tokenizer: Any, texts: list[str]) -> list[list[int]]:
@@ -103,20 +130,6 @@ def encode_documents(tokenizer: Any, texts: list[str]) -> list[list[int]]:
         texts, add_special_tokens=False, split_special_tokens=True, verbose=False
     )["input_ids"]
     return ids
-
-
-def is_run_tokenizer(path: Path) -> bool:
-    """Tell whether a directory holds a tokenizer."""
-    return (path / "tokenizer_config.json").is_file()
-
-
-def _head(corpus: Corpus, characters: int) -> Iterator[str]:
-    read = 0
-    for document in corpus.documents():
-        yield document.text
-        read += len(document.text)
-        if read >= characters:
-            return
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:

@@ -1,11 +1,11 @@
 """Writing text with a causal language model: one prompt in, its continuation out."""
 
-import math
 from typing import Any
 
 import torch
 
 from ..core.errors import InputError
+from ..data.tokenizer import encode_prompt
 
 
 def write(
@@ -24,10 +24,12 @@ def write(
     """
     if max_new_tokens < 1:
         raise InputError(f"max_new_tokens={max_new_tokens} is not allowed; choose 1 or more")
-    if not math.isfinite(temperature) or temperature < 0:
-        raise InputError(f"temperature={temperature} is not allowed; choose 0 or more")
-    inputs = tokenizer(prompt, return_tensors="pt", verbose=False).to(model.device)
-    length, context = inputs["input_ids"].shape[1], model.config.max_position_embeddings
+    if temperature != 0 and not 1e-3 <= temperature <= 1e3:
+        raise InputError(f"temperature={temperature} is not allowed; choose 0, or 0.001 to 1000")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed={seed} is not allowed; choose 0..2**63 - 1")
+    ids = torch.tensor([encode_prompt(tokenizer, prompt)], device=model.device)
+    length, context = ids.shape[1], model.config.max_position_embeddings
     if length >= context:
         raise InputError(
             f"the prompt has {length} tokens, but the model's context is {context}; shorten it to "
@@ -40,8 +42,8 @@ def write(
     with torch.random.fork_rng(devices=devices), torch.no_grad():
         torch.manual_seed(seed)
         output = model.generate(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
             max_new_tokens=min(max_new_tokens, context - length),
             pad_token_id=_first(tokenizer.pad_token_id, tokenizer.eos_token_id),
             **sampling,

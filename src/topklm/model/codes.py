@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 
 import torch
 from torch import Tensor
@@ -31,6 +32,7 @@ class SparseCodes:
     """Number of features."""
 
     def __post_init__(self) -> None:
+        """Check parts from outside; what this class makes itself is right by construction."""
         entries = self.indices.shape[0] if self.indices.ndim == 1 else -1
         if self.offsets.ndim != 1 or self.offsets.shape[0] < 1 or self.values.shape != (entries,):
             raise ValueError(
@@ -38,6 +40,8 @@ class SparseCodes:
                 f"values, not {tuple(self.offsets.shape)}, {tuple(self.indices.shape)}, "
                 f"{tuple(self.values.shape)}"
             )
+        if not self.values.is_floating_point():
+            raise ValueError(f"SparseCodes needs floating-point values, not {self.values.dtype}")
         if self.offsets.dtype != torch.int64 or self.indices.dtype != torch.int32:
             raise ValueError(
                 "SparseCodes needs int64 offsets and int32 indices, not "
@@ -48,14 +52,27 @@ class SparseCodes:
             raise ValueError(f"offsets must rise from 0 to the number of entries, {entries}")
         if entries and not 0 <= int(self.indices.min()) <= int(self.indices.max()) < self.width:
             raise ValueError(f"indices must lie in 0..{self.width - 1}")
+        rising = self.indices.diff() > 0
+        starts = self.offsets[1:-1] - 1
+        rising[starts[(starts >= 0) & (starts < entries - 1)]] = True  # a new row may start anywhere
+        if not bool(rising.all()):
+            raise ValueError("indices must ascend within a row, without repeats")
+
+    @classmethod
+    def _made(cls, offsets: Tensor, indices: Tensor, values: Tensor, width: int) -> "SparseCodes":
+        codes = object.__new__(cls)
+        for name, value in zip(("offsets", "indices", "values"), (offsets, indices, values), strict=True):
+            object.__setattr__(codes, name, value)
+        object.__setattr__(codes, "width", width)
+        return codes
 
     @classmethod
     def from_dense(cls, dense: Tensor) -> "SparseCodes":
         """Collect the non-zero entries (NaN is one) of `dense`, shape (..., width), row by row."""
         rows = dense.detach().reshape(-1, dense.shape[-1])
-        row, index = rows.nonzero(as_tuple=True)
+        row, feature = rows.nonzero(as_tuple=True)
         counts = torch.bincount(row, minlength=rows.shape[0])
-        return cls(_offsets(counts), index.to(torch.int32), rows[row, index], rows.shape[-1])
+        return cls._made(_offsets(counts), feature.to(torch.int32), rows[row, feature], rows.shape[-1])
 
     @classmethod
     def cat(cls, parts: Sequence["SparseCodes"]) -> "SparseCodes":
@@ -63,7 +80,7 @@ class SparseCodes:
         if not parts or any(part.width != parts[0].width for part in parts):
             widths = [part.width for part in parts]
             raise ValueError(f"cat needs at least one part and equal widths, not {widths}")
-        return cls(
+        return cls._made(
             _offsets(torch.cat([part.counts for part in parts])),
             torch.cat([part.indices for part in parts]),
             torch.cat([part.values for part in parts]),
@@ -89,7 +106,7 @@ class SparseCodes:
     def to(self, device: torch.device | str) -> "SparseCodes":
         """Return the same codes on another device."""
         offsets, indices, values = self.offsets, self.indices, self.values
-        return SparseCodes(offsets.to(device), indices.to(device), values.to(device), self.width)
+        return self._made(offsets.to(device), indices.to(device), values.to(device), self.width)
 
     def __len__(self) -> int:
         """Count the rows (tokens)."""
@@ -97,15 +114,15 @@ class SparseCodes:
 
     def __getitem__(self, rows: slice | int) -> "SparseCodes":
         """Return a contiguous run of rows; an integer gives a single row."""
-        if isinstance(rows, int):
-            start = range(len(self))[rows]  # raises IndexError out of range, as a list does
+        if not isinstance(rows, slice):
+            start = range(len(self))[index(rows)]  # raises IndexError out of range, as a list does
             rows = slice(start, start + 1)
         start, stop, step = rows.indices(len(self))
         if step != 1:
             raise ValueError("SparseCodes slices have step 1")
         stop = max(start, stop)
         first, last = int(self.offsets[start]), int(self.offsets[stop])
-        return SparseCodes(
+        return self._made(
             self.offsets[start : stop + 1] - first,
             self.indices[first:last],
             self.values[first:last],

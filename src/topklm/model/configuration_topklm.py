@@ -1,5 +1,6 @@
 """Configuration of a TopK language model: Llama's, and five fields."""
 
+import dataclasses
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
@@ -16,9 +17,10 @@ class TopKLMConfig(LlamaConfig):
 
     topk_k: entries kept per token; one integer, or a list with one per TopK layer. Default: the
         hidden size, which keeps everything, so that a plain Llama checkpoint stays itself.
-    n_nontopk: number of final layers without TopK. Default 2.
+    n_nontopk: number of final layers without TopK. Default 2, or fewer in a very shallow model.
     topk_layers: the layers followed by TopK. Default: all but the last `n_nontopk`; once the
-        configuration exists, always filled in. An empty list is a dense model.
+        configuration exists, always filled in. Where it is given, `n_nontopk` follows from it. An
+        empty list is a dense model.
     topk_by: "value", "magnitude" or "positive"; see `topk`.
     topk_blend: share of the sparse state in a TopK layer's output, 0..1; below 1 only while
         annealing.
@@ -49,28 +51,25 @@ class TopKLMConfig(LlamaConfig):
             self.topk_k = self.hidden_size
         depth = self.num_hidden_layers
         if self.topk_layers is None:
-            n_dense = 2 if self.n_nontopk is None else self.n_nontopk
+            n_dense = min(2, depth - 1) if self.n_nontopk is None else self.n_nontopk
             if not 0 <= n_dense < depth:
                 raise ValueError(
                     f"n_nontopk={n_dense} leaves no TopK layer among {depth}; choose 0..{depth - 1}, "
                     "or topk_layers=[] for a dense model"
                 )
             self.topk_layers = list(range(depth - n_dense))
-        n_final = depth - 1 - max(self.topk_layers, default=-1)
-        if self.n_nontopk is None:
-            self.n_nontopk = n_final
         self.check_topk()
 
     def validate_architecture(self) -> None:
         """Check the sizes; the stream's width is free of the heads'."""
         heads, shared = self.num_attention_heads, self.num_key_value_heads
-        if shared is None or heads % shared:
+        if not shared or heads % shared:
             raise ValueError(f"num_attention_heads={heads} is no multiple of num_key_value_heads={shared}")
         if self.head_dim is None or self.head_dim < 2 or self.head_dim % 2:
             raise ValueError(f"head_dim={self.head_dim} must be even: rotary positions turn pairs")
 
     def check_topk(self) -> None:
-        """Check the TopK fields against each other."""
+        """Check the TopK fields against each other, and derive `n_nontopk`."""
         check_selection(self.topk_by)
         depth, layers, k = self.num_hidden_layers, self.topk_layers, self.topk_k
         assert layers is not None  # __post_init__ fills it in
@@ -79,11 +78,7 @@ class TopKLMConfig(LlamaConfig):
             raise ValueError(
                 f"topk_layers={layers} must be ascending, without repeats, within 0..{depth - 1}"
             )
-        if self.n_nontopk != (n_final := depth - 1 - max(layers, default=-1)):
-            raise ValueError(
-                f"n_nontopk={self.n_nontopk} contradicts topk_layers={layers}, which leaves {n_final} "
-                "final layers dense; give only one of the two"
-            )
+        self.n_nontopk = depth - 1 - max(layers, default=-1)
         for value in k if isinstance(k, list) else [k]:
             check_k(value, self.hidden_size)
         if isinstance(k, list) and len(k) != len(layers):
@@ -105,12 +100,11 @@ class TopKLMConfig(LlamaConfig):
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
         """Build from a dictionary; keyword arguments replace its entries before anything is checked.
 
-        `n_nontopk` and `topk_layers` say the same thing, so giving one replaces both.
+        A new `n_nontopk` or depth decides the TopK layers anew, unless `topk_layers` is given too.
         """
-        fields = ("topk_k", "n_nontopk", "topk_layers", "topk_by", "topk_blend")
-        given = {name: kwargs.pop(name) for name in fields if name in kwargs}
+        names = {field.name for field in dataclasses.fields(cls)} - {"dtype"}
+        given = {name: kwargs.pop(name) for name in list(kwargs) if name in names}
         merged = dict(config_dict)
-        if "n_nontopk" in given or "topk_layers" in given:
-            merged.pop("n_nontopk", None)
+        if "n_nontopk" in given or "num_hidden_layers" in given:
             merged.pop("topk_layers", None)
         return super().from_dict({**merged, **given}, **kwargs)

@@ -75,8 +75,11 @@ class TopKLMModel(TopKLMPreTrainedModel, LlamaModel):
     def set_topk(self, *, k: int | list[int] | None = None, blend: float | None = None) -> None:
         """Change k or the blend of all TopK layers, in the modules and in the configuration.
 
-        Raises ValueError, and changes nothing, where a value is out of range.
+        Raises ValueError, and changes nothing, where a value is out of range or there is no such
+        layer.
         """
+        if not self.config.topk_layers:
+            raise ValueError("a dense model has no TopK layer to set")
         changed = TopKLMConfig.from_dict(
             self.config.to_dict(),
             topk_k=self.config.topk_k if k is None else k,

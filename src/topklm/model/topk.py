@@ -85,6 +85,9 @@ class TopK(nn.Module):
     def __init__(self, k: int, *, by: str = "value", blend: float = 1.0) -> None:
         super().__init__()
         check_selection(by)
+        check_k(k, max(1, k))  # the width is known only when it runs
+        if not 0 <= blend <= 1:
+            raise ValueError(f"blend={blend} must lie in 0..1")
         self.k = k
         self.by = by
         self.blend = blend

@@ -13,6 +13,8 @@ import torch
 from transformers import TrainerCallback
 
 from ..core.files import PARTIAL, seal, write_text
+from ..data.tokenizer import boundary_id
+from .run import read_metrics
 from .schedules import evenly, sparsity_at, trace_steps
 from .settings import TrainSettings
 
@@ -52,7 +54,7 @@ class Pace(TrainerCallback):
         control.should_evaluate = step in self.evaluations
         control.should_save = step in self.saves
         if self.stopping:
-            control.should_save = control.should_training_stop = True
+            control.should_log = control.should_save = control.should_training_stop = True
 
     def set_sparsity(self, model: Any, step: int) -> None:
         """Set the k and blend of a step."""
@@ -103,18 +105,11 @@ class Recorder(TrainerCallback):
         self.logged_step = 0
 
     def rewind(self, step: int) -> None:
-        """Drop the lines after `step`, and go on from there."""
-        rows = []
-        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []:
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # cut short by a crash
-            if row["step"] <= step:
-                rows.append(row)
+        """Drop the lines after `step` (all of them for -1), and go on from there."""
+        rows = [row for row in read_metrics(self.path) if row["step"] <= step]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in rows))
         self.seconds = self.logged_seconds = max((row.get("seconds", 0.0) for row in rows), default=0.0)
-        self.logged_step = step
+        self.logged_step = max(0, step)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Start the clock; only training itself is timed."""
@@ -175,12 +170,19 @@ class Tracer(TrainerCallback):
         """Write one checkpoint beside, then give it its name."""
         partial = self.directory / f"{PARTIAL}trace-{step}"
         weights = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items()}
+        if model.config.tie_word_embeddings:
+            del weights["lm_head.weight"]  # the embedding's, which is there already
+        before = model.config.dtype
+        model.config.dtype = torch.bfloat16
         model.save_pretrained(partial, state_dict=weights)
+        model.config.dtype = before
         seal(partial, self.directory / f"trace-{step}")
 
 
 def sampler(tokenizer: Any, *, seed: int, tokens: int = SAMPLE_TOKENS) -> Callable[[Any], str]:
     """Make a function that lets a model write a few words, without touching the global seed."""
+
+    boundary = boundary_id(tokenizer)
 
     def sample(model: Any) -> str:
         start = torch.tensor([[boundary]], device=model.device)
@@ -197,6 +199,4 @@ def sampler(tokenizer: Any, *, seed: int, tokens: int = SAMPLE_TOKENS) -> Callab
             )
         return str(tokenizer.decode(written[0, 1:], skip_special_tokens=True))
 
-    boundary = tokenizer.bos_token_id
-    boundary = tokenizer.eos_token_id if boundary is None else boundary
     return sample

@@ -2,9 +2,12 @@
 
 import importlib.metadata
 import importlib.util
+import os
+import shlex
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,19 @@ from transformers import TrainingArguments, set_seed
 
 from .. import __version__
 from ..core.errors import CorpusError, InputError, RunError, TopKLMError
-from ..core.files import disk_full_is_said, locked, make_readable, remove_partial, write_json
+from ..core.files import (
+    PARTIAL,
+    disk_full_is_said,
+    flush,
+    locked,
+    make_readable,
+    remove_partial,
+    write_json,
+)
 from ..core.progress import counted
 from ..data import Blocks, Packed, load_corpus, load_tokenizer, pack
 from ..data.corpus import Corpus, validation_files
-from ..data.tokenizer import boundary_id, fingerprint
+from ..data.tokenizer import boundary_id, fingerprint, vocabulary_size
 from ..model import TopKLMForCausalLM
 from .callbacks import Pace, Recorder, Tracer, sampler
 from .machine import Machine
@@ -52,14 +63,17 @@ def train(
         run = train(preset("tiny", data=["books.parquet"]), "runs/books")
     """
     out = Path(out)
+    refuse_several_processes()
     settings.model_config(vocab_size=SMALL)  # wrong sizes are said before anything is written
     check_trackers(settings.report_to)
+    settings = with_absolute_paths(settings)
     corpora = find_corpora(settings)
     if (out / "train.json").is_file():
         raise RunError(f"{out} holds a run already; go on with --resume, or choose another directory")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if os.path.lexists(out) and not (out.is_dir() and is_as_good_as_empty(out)):
         raise RunError(f"{out} exists already; choose another directory")
-    with disk_full_is_said(_existing(out)):
+    is_new = not out.exists()
+    with disk_full_is_said(existing(out)):
         out.mkdir(parents=True, exist_ok=True)
         with locked(out):
             about = {
@@ -70,7 +84,13 @@ def train(
                 "machine": Machine.for_settings(settings).as_json(),
             }
             write_json(out / "train.json", about)
-            return _run(Run(out), corpora, say=say, console=console)
+            run = Run(out)
+            try:
+                return _run(run, corpora, say=say, console=console)
+            except InputError:
+                if not (out / "metrics.jsonl").exists():  # nothing is trained: leave no dead directory
+                    clear(out, remove=is_new)
+                raise
 
 
 def resume(out: Path | str, *, say: Say = lambda message: None, console: Console | None = None) -> Run:
@@ -78,12 +98,14 @@ def resume(out: Path | str, *, say: Say = lambda message: None, console: Console
 
     A finished run is returned as it is. Raises as `train` does, and RunError where there is no run.
     """
+    refuse_several_processes()
     run = Run(out)
     with disk_full_is_said(run.path), locked(run.path):
         if run.finished:
             say(f"{out} is finished already, at step {run.settings.steps}: nothing to do")
+            tidy(run)
             return run
-        return _run(run, find_corpora(run.settings), say=say, console=console)
+        return _run(run, None, say=say, console=console)
 
 
 SMALL = 300  # a vocabulary for checking sizes before the tokenizer exists
@@ -99,8 +121,8 @@ def find_corpora(settings: TrainSettings) -> tuple[Corpus, Corpus]:
     return corpus.split()
 
 
-def _run(run: Run, corpora: tuple[Corpus, Corpus], *, say: Say, console: Console | None) -> Run:
-    settings, machine = run.settings, Machine(**run.about["machine"])
+def _run(run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: Console | None) -> Run:
+    settings, machine = run.settings, run.machine
     threads = torch.get_num_threads()
     torch.set_num_threads(machine.threads)
     try:
@@ -111,16 +133,30 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus], *, say: Say, console: Console
             say(describe(model, settings, machine, training))
             _fit(run, model, tokenizer, (training, held_out), say=say, console=console)
             finish(run, model)
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; go on with: {how_to_resume(run)}") from None
     finally:
         torch.set_num_threads(threads)
     return Run(run.path)
 
 
 def prepare(
-    run: Run, corpora: tuple[Corpus, Corpus], *, say: Say, console: Console | None = None
+    run: Run,
+    corpora: tuple[Corpus, Corpus] | None,
+    *,
+    say: Say = lambda message: None,
+    console: Console | None = None,
 ) -> tuple[Any, Packed, Packed]:
-    """Get the tokenizer and the packed parts, or what is left to do of them, and note their hashes."""
+    """Get the tokenizer and the packed parts, or what is left to do of them, and note their hashes.
+
+    What is packed already is not read again, so a run can be resumed without its corpus.
+    """
     settings = run.settings
+    if "corpus" in run.about:
+        parts = [Packed.open(run.path / "data", name) for name in ("train", "validation")]
+        return load_run_tokenizer(run), parts[0], parts[1]
+    if corpora is None:
+        corpora = find_corpora(settings)
     if "tokenizer_sha256" in run.about:
         tokenizer = load_run_tokenizer(run)
     else:
@@ -130,42 +166,48 @@ def prepare(
         tokenizer.save_pretrained(run.path)
         run.about["tokenizer_sha256"] = fingerprint(tokenizer)
         write_json(run.path / "train.json", run.about)
-    limits = {
-        "train": settings.tokens,
-        "validation": max(8 * settings.context, min(settings.tokens // 50, 1_000_000)),
+    packed = {
+        name: _packed_part(run, name, corpus, tokenizer, console=console)
+        for name, corpus in zip(("train", "validation"), corpora, strict=True)
     }
-    packed = {}
-    for name, corpus in zip(limits, corpora, strict=True):
-        limit = limits[name] if corpus.endless else None
-        try:
-            with counted(console, f"packing {name}", unit="tokens", total=limit) as report:
-                packed[name] = pack(
-                    corpus, tokenizer, run.path / "data", name, max_tokens=limit, report=report
-                )
-        except CorpusError as error:
-            if name == "validation" and settings.validation is None and "is empty" in str(error):
-                raise CorpusError(
-                    "no document fell into the 2 % held out for validation: the corpus is too small; "
-                    "give held-out text with --validation"
-                ) from None
-            raise
-        if len(packed[name].tokens) < settings.context:
-            raise CorpusError(
-                f"the {name} part has {len(packed[name].tokens)} tokens, less than one block of "
-                f"{settings.context}; give more text or a smaller --context"
-            )
     run.about["corpus"] = {name: part.about for name, part in packed.items()}
     write_json(run.path / "train.json", run.about)
     return tokenizer, packed["train"], packed["validation"]
 
 
+def _packed_part(run: Run, name: str, corpus: Corpus, tokenizer: Any, *, console: Console | None) -> Packed:
+    settings = run.settings
+    limit = None
+    if corpus.endless:
+        share = max(8 * settings.context, min(settings.tokens // 50, 1_000_000))
+        limit = settings.tokens if name == "train" else share
+    try:
+        with counted(console, f"packing {name}", unit="tokens", total=limit) as report:
+            part = pack(corpus, tokenizer, run.path / "data", name, max_tokens=limit, report=report)
+    except CorpusError as error:
+        if name == "validation" and settings.validation is None and "is empty" in str(error):
+            raise CorpusError(
+                "no document fell into the 2 % held out for validation: the corpus is too small; "
+                "give held-out text with --validation"
+            ) from None
+        raise
+    if len(part.tokens) < settings.context:
+        raise CorpusError(
+            f"the {name} part has {len(part.tokens)} tokens, less than one block of "
+            f"{settings.context}; give more text or a smaller --context"
+        )
+    return part
+
+
 def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> TopKLMForCausalLM:
     """Draw a model's initial weights; a TopK model and its dense twin get the same."""
+    boundary, pad = boundary_id(tokenizer), tokenizer.pad_token_id
     config = settings.model_config(
-        vocab_size=len(tokenizer),
-        bos_token_id=boundary_id(tokenizer),
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        vocab_size=vocabulary_size(tokenizer),
+        bos_token_id=boundary,
+        eos_token_id=boundary if tokenizer.eos_token_id is None else tokenizer.eos_token_id,
+        # torch keeps a padding token's embedding at zero, which a boundary's must not be
+        pad_token_id=None if pad in (boundary, tokenizer.eos_token_id) else pad,
     )
     config._attn_implementation = attention
     set_seed(settings.seed)
@@ -187,9 +229,9 @@ def _fit(
     checkpoint, step = newest_checkpoint(run, say=say)
     pace = Pace(settings)
     recorder = Recorder(run.path / "metrics.jsonl", settings, sampler(tokenizer, seed=settings.seed))
-    recorder.rewind(step)
+    recorder.rewind(-1 if checkpoint is None else step)
     trainer = TopKTrainer(
-        run_directory=run.path,
+        run=run,
         model=model,
         args=training_arguments(run, evaluate_first=checkpoint is None),
         train_dataset=Shuffled(training, length=length, seed=settings.seed),
@@ -208,7 +250,7 @@ def _fit(
     if pace.stopping and trainer.state.global_step < settings.steps:
         raise Interrupted(
             f"interrupted at step {trainer.state.global_step} of {settings.steps}; "
-            f"go on with: topklm train --resume --out {run.path}"
+            f"go on with: {how_to_resume(run)}"
         )
     if not settings.dense:
         model.set_topk(k=settings.k, blend=1.0)
@@ -216,7 +258,7 @@ def _fit(
 
 def newest_checkpoint(run: Run, *, say: Say) -> tuple[Path | None, int]:
     """Find the newest full checkpoint that is whole; name and pass over the damaged ones."""
-    for step, path, problem in run.sound_checkpoints("full"):
+    for step, path, problem in run.checked_checkpoints():
         if problem is None:
             say(f"resumed from step {step}")
             return path, step
@@ -228,12 +270,13 @@ def newest_checkpoint(run: Run, *, say: Say) -> tuple[Path | None, int]:
 
 def training_arguments(run: Run, *, evaluate_first: bool) -> TrainingArguments:
     """Translate a run's settings into the Trainer's arguments."""
-    settings, machine = run.settings, Machine(**run.about["machine"])
-    return TrainingArguments(
+    settings, machine = run.settings, run.machine
+    arguments = TrainingArguments(
         output_dir=str(run.path / "checkpoints" / WORK),
         max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch_blocks,
-        per_device_eval_batch_size=settings.batch_blocks,
+        per_device_train_batch_size=settings.device_blocks,
+        per_device_eval_batch_size=settings.device_blocks,
+        gradient_accumulation_steps=settings.batch_blocks // settings.device_blocks,
         learning_rate=settings.lr,
         lr_scheduler_type="cosine_with_min_lr",
         lr_scheduler_kwargs={"min_lr_rate": 0.1},
@@ -257,6 +300,8 @@ def training_arguments(run: Run, *, evaluate_first: bool) -> TrainingArguments:
         report_to=[name for name in settings.report_to if name != "tensorboard"] or "none",
         run_name=run.path.name,
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # several would multiply the batch by DataParallel
+    return arguments
 
 
 def trackers(run: Run) -> list[Any]:
@@ -283,7 +328,7 @@ def check_trackers(names: list[str]) -> None:
 
 def spread(blocks: Blocks, count: int) -> torch.utils.data.Subset[dict[str, torch.Tensor]]:
     """Take about `count` blocks, evenly spread over all of them."""
-    step = max(1, len(blocks) // max(1, count))
+    step = max(1, -(-len(blocks) // max(1, count)))
     return torch.utils.data.Subset(blocks, range(0, len(blocks), step))
 
 
@@ -293,7 +338,13 @@ def finish(run: Run, model: TopKLMForCausalLM) -> None:
     model.save_pretrained(written)
     for path in sorted(written.iterdir(), key=lambda path: path.suffix == ".safetensors"):
         make_readable(path)
+        flush(path)
         path.replace(run.path / path.name)
+    tidy(run)
+
+
+def tidy(run: Run) -> None:
+    """Delete what a finished run no longer needs."""
     sweep(run)
     for _, path in run.checkpoints("full"):
         shutil.rmtree(path)
@@ -322,7 +373,48 @@ def describe(model: TopKLMForCausalLM, settings: TrainSettings, machine: Machine
     )
 
 
-def _existing(path: Path) -> Path:
-    while not path.exists():
-        path = path.parent
-    return path
+def refuse_several_processes() -> None:
+    """Raise InputError under torchrun: the files of a run are written by one process."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("training with several processes is not supported yet; start one")
+
+
+def with_absolute_paths(settings: TrainSettings) -> TrainSettings:
+    """Replace the paths of existing files, so that the run can be resumed from anywhere."""
+
+    def absolute(spec: str) -> str:
+        return str(Path(spec).resolve()) if spec and Path(spec).exists() else spec
+
+    validation = settings.validation
+    return replace(
+        settings,
+        data=[absolute(one) for one in settings.data],
+        validation=None if validation is None else [absolute(one) for one in validation],
+        tokenizer=absolute(settings.tokenizer),
+    )
+
+
+def is_as_good_as_empty(directory: Path) -> bool:
+    """Tell whether a directory holds only what a process leaves that is killed at its very start."""
+    return all(path.name == ".lock" or path.name.startswith(PARTIAL) for path in directory.iterdir())
+
+
+def clear(directory: Path, *, remove: bool) -> None:
+    """Empty a directory that we filled, and remove it if we made it."""
+    for path in directory.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if remove:
+        directory.rmdir()
+
+
+def existing(path: Path) -> Path:
+    """Return the nearest directory above that exists."""
+    return path if path.exists() else existing(path.absolute().parent)
+
+
+def how_to_resume(run: Run) -> str:
+    """Write the command that goes on with a run."""
+    return f"topklm train --resume --out {shlex.quote(str(run.path))}"

@@ -1,7 +1,7 @@
 """Presets: four sizes, each a function, so that its reasons can stand beside it."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from ..core.errors import InputError
@@ -42,6 +42,7 @@ def base() -> TrainSettings:
         mlp=3072,
         context=1024,
         batch_tokens=524_288,
+        device_tokens=16_384,
         lr=6e-4,
         eval_tokens=1_048_576,
         warmup_share=0.02,
@@ -63,6 +64,7 @@ def large() -> TrainSettings:
         mlp=5632,
         context=2048,
         batch_tokens=1_048_576,
+        device_tokens=8_192,
         lr=4e-4,
         eval_tokens=4_194_304,
         warmup_share=0.01,
@@ -84,4 +86,7 @@ def preset(name: str, **changes: Any) -> TrainSettings:
     """
     if name not in PRESETS:
         raise InputError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
+    known = {one.name for one in fields(TrainSettings)}
+    if unknown := set(changes) - known:
+        raise InputError(f"unknown setting {min(unknown)!r}; settings are {', '.join(sorted(known))}")
     return replace(PRESETS[name](), **changes)

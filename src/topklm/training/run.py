@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from ..core.errors import InputError, RunError
 from ..core.files import damage, read_json, sha256_file
 from ..data.tokenizer import fingerprint
 from ..model import TopKLMForCausalLM
+from .machine import Machine
 from .settings import TrainSettings
 
 FORMAT = "topklm.run/1"
+WEIGHTS = "model.safetensors"
+RESUME_FILES = (WEIGHTS, "optimizer.pt", "scheduler.pt", "trainer_state.json", "rng_state.pth")
+"""What a full checkpoint needs; the Trainer itself would go on without some of them."""
+ABOUT = {"settings": dict, "machine": dict, "steps": int, "versions": dict}
 
 
 class Run:
@@ -34,14 +39,20 @@ class Run:
             raise RunError(f"there is no run {path}; 'topklm train --out DIR' makes one")
         if not (self.path / "train.json").is_file():
             raise RunError(f"{path} is no run: it has no train.json")
-        self.about: dict[str, Any] = read_json(self.path / "train.json")
-        if not isinstance(self.about, dict) or self.about.get("format") != FORMAT:
-            raise RunError(f"{path}/train.json is not of the format {FORMAT}")
+        self.about = read_about(self.path / "train.json")
 
     @property
     def settings(self) -> TrainSettings:
         """What the run was asked to do."""
         return TrainSettings.from_json(self.about["settings"])
+
+    @property
+    def machine(self) -> Machine:
+        """What the run trains with. Raises RunError where train.json does not say."""
+        try:
+            return Machine(**self.about["machine"])
+        except TypeError:
+            raise RunError(f"{self.path}/train.json is damaged: machine has other fields") from None
 
     @property
     def finished(self) -> bool:
@@ -59,8 +70,11 @@ class Run:
         """Number of parameters, read from the head of the weights' file."""
         if not self.finished:
             return None
-        with safe_open(self.path / "model.safetensors", "pt") as weights:
-            shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+        try:
+            with safe_open(self.path / WEIGHTS, "pt") as weights:
+                shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+        except SafetensorError as error:
+            raise RunError(f"{self.path / WEIGHTS} cannot be read: {error}") from None
         return int(sum(math.prod(shape) for shape in shapes))
 
     def checkpoints(self, kind: str) -> list[tuple[int, Path]]:
@@ -72,21 +86,14 @@ class Run:
                 found.append((int(number), path))
         return sorted(found)
 
-    def sound_checkpoints(self, kind: str) -> Iterator[tuple[int, Path, str | None]]:
-        """Yield (step, directory, damage or None), newest first, reading each file once."""
-        for step, path in reversed(self.checkpoints(kind)):
-            yield step, path, damage(path)
+    def checked_checkpoints(self) -> Iterator[tuple[int, Path, str | None]]:
+        """Yield (step, directory, damage or None) of the full checkpoints, newest first."""
+        for step, path in reversed(self.checkpoints("full")):
+            yield step, path, damage(path, required=RESUME_FILES)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read `metrics.jsonl`: one object per logged step; a line cut short by a crash is left out."""
-        path = self.path / "metrics.jsonl"
-        rows = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-        return rows
+        return read_metrics(self.path / "metrics.jsonl")
 
 
 class Loaded(NamedTuple):
@@ -112,22 +119,20 @@ def load(path: Path | str, *, step: int | None = None) -> Loaded:
         if step not in steps:
             raise RunError(f"{path} has no tracing checkpoint {step}; it has {steps}")
         directory = run.path / "checkpoints" / f"trace-{step}"
-        if (problem := damage(directory)) is not None:
+        if (problem := damage(directory, required=[WEIGHTS])) is not None:
             raise RunError(f"checkpoint {directory} cannot be used: {problem}")
     elif not run.finished:
         raise RunError(f"{path} is not finished; go on with: topklm train --resume --out {path}")
+    elif not (directory / "config.json").is_file():
+        raise RunError(f"{path} has no config.json: it was deleted")
     tokenizer = load_run_tokenizer(run)
     try:
         with quiet_transformers():
             model = TopKLMForCausalLM.from_pretrained(
-                directory, dtype=torch.float32, attn_implementation="sdpa"
+                directory, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True
             )
     except Exception as error:  # safetensors, JSON and transformers each raise their own
         raise RunError(f"the weights of {directory} cannot be read: {_first_line(error)}") from error
-    if len(tokenizer) != model.config.vocab_size:
-        raise RunError(
-            f"the tokenizer of {path} has {len(tokenizer)} tokens, the model {model.config.vocab_size}"
-        )
     model.train(False)
     return Loaded(model, tokenizer, run)
 
@@ -172,8 +177,33 @@ def read_settings(path: Path) -> TrainSettings:
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no settings: it is no JSON object")
     if content.get("format") == FORMAT:
-        content = content["settings"]
+        content = read_about(path)["settings"]
     return TrainSettings.from_json(content)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Read a train.json. Raises RunError where it lacks what every run has."""
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise RunError(f"{path} is not of the format {FORMAT}")
+    for name, kind in ABOUT.items():
+        if not isinstance(content.get(name), kind):
+            raise RunError(f"{path} is damaged: {name} is missing or no {kind.__name__}")
+    return content
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Read a metrics file; lines that are cut short or damaged are left out."""
+    rows = []
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(row, dict) and type(row.get("step")) is int:
+                rows.append(row)
+    return rows
 
 
 def _first_line(error: Exception) -> str:

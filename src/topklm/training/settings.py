@@ -3,12 +3,23 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import PurePath
 from typing import Any
 
 from ..core.errors import InputError
 from ..model import TopKLMConfig
 
 ANNEALS = ("none", "k", "blend")
+LARGEST = {
+    "tokens": 10**15,
+    "k": 2**17,
+    "width": 2**17,
+    "depth": 1000,
+    "heads": 2**12,
+    "head_dim": 2**14,
+    "mlp": 2**20,
+    "context": 2**22,
+}
 PRECISIONS = ("auto", "bf16", "fp32")
 ATTENTIONS = ("auto", "eager", "sdpa")
 
@@ -52,6 +63,7 @@ class TrainSettings:
 
     lr: float = setting(2e-3, "peak learning rate")
     batch_tokens: int = setting(4096, "tokens per step, all devices together; a multiple of context")
+    device_tokens: int = setting(0, "tokens a device takes at once, the rest by accumulation; 0: all")
     warmup_share: float = setting(0.05, "share of the steps over which the learning rate rises")
     weight_decay: float = setting(0.1, "AdamW's weight decay")
     grad_clip: float = setting(1.0, "largest gradient norm")
@@ -69,12 +81,18 @@ class TrainSettings:
     # fmt: on
 
     def __post_init__(self) -> None:
+        for one in fields(self):
+            value = normalised(getattr(self, one.name), str(one.type))
+            check_type(one.name, value, str(one.type))
+            object.__setattr__(self, one.name, value)
         for name in ("tokens", "k", "width", "depth", "heads", "head_dim", "mlp", "context"):
-            _require(self, name, getattr(self, name) >= 1, "1 or more")
+            _require(self, name, 1 <= getattr(self, name) <= LARGEST[name], f"1..{LARGEST[name]:,}")
         for name in ("evaluations", "full_checkpoints", "trace_checkpoints", "batch_tokens"):
             _require(self, name, getattr(self, name) >= 1, "1 or more")
-        for name in ("seed", "threads", "n_nontopk", "weight_decay", "eval_tokens"):
+        for name in ("n_nontopk", "weight_decay", "eval_tokens", "device_tokens"):
             _require(self, name, getattr(self, name) >= 0, "0 or more")
+        _require(self, "seed", 0 <= self.seed < 2**32, "0..2**32 - 1")
+        _require(self, "threads", 0 <= self.threads <= 1024, "0..1024")
         for name in ("lr", "grad_clip"):
             value = getattr(self, name)
             _require(self, name, math.isfinite(value) and value > 0, "a positive number")
@@ -86,11 +104,20 @@ class TrainSettings:
         _require(self, "attention", self.attention in ATTENTIONS, f"one of {', '.join(ATTENTIONS)}")
         if self.batch_tokens % self.context:
             raise InputError(f"batch_tokens={self.batch_tokens} is no multiple of context={self.context}")
+        if self.batch_blocks % self.device_blocks:
+            raise InputError(
+                f"device_tokens={self.device_tokens} does not divide batch_tokens={self.batch_tokens}"
+            )
 
     @property
     def batch_blocks(self) -> int:
         """Blocks per step."""
         return self.batch_tokens // self.context
+
+    @property
+    def device_blocks(self) -> int:
+        """Blocks that a device takes at once."""
+        return max(1, self.device_tokens // self.context) if self.device_tokens else self.batch_blocks
 
     @property
     def steps(self) -> int:
@@ -103,10 +130,10 @@ class TrainSettings:
         Raises InputError where the fields do not fit each other.
         """
         layers: dict[str, Any] = {"n_nontopk": self.n_nontopk}
-        if self.topk_layers is not None:
-            layers = {"topk_layers": self.topk_layers}
+        if self.dense or self.topk_layers is not None:
+            layers = {"topk_layers": [] if self.dense else self.topk_layers}
         try:
-            config = TopKLMConfig(
+            return TopKLMConfig(
                 hidden_size=self.width,
                 num_hidden_layers=self.depth,
                 num_attention_heads=self.heads,
@@ -119,12 +146,9 @@ class TrainSettings:
                 **layers,
                 **vocabulary,
             )
-            # Checked as a TopK model first: the dense twin of an impossible model is a mistake too.
-            if self.dense:
-                config = TopKLMConfig.from_dict(config.to_dict(), topk_layers=[])
         except Exception as error:  # ValueError, or a strict dataclass's own kind
-            raise InputError(str(error).splitlines()[-1].strip()) from None
-        return config
+            line = str(error).splitlines()[-1].strip()
+            raise InputError(line.removeprefix("ValueError: ").removeprefix("TypeError: ")) from None
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
@@ -134,16 +158,28 @@ class TrainSettings:
     def from_json(cls, content: Mapping[str, Any]) -> "TrainSettings":
         """Read what `as_json` wrote. Raises InputError for an unknown field or a wrong type."""
         known = {one.name: one for one in fields(cls)}
-        for name, value in content.items():
+        for name in content:
             if name not in known:
                 raise InputError(f"unknown setting {name!r}; settings are {', '.join(known)}")
-            check_type(name, value, str(known[name].type))
         return cls(**content)
 
 
 def help_of(name: str) -> str:
     """Return a setting's help text."""
     return str(next(one for one in fields(TrainSettings) if one.name == name).metadata["help"])
+
+
+def normalised(value: Any, declared: str) -> Any:
+    """Accept what a user may write in Python: a path for a string, one string for a list, a tuple."""
+    if isinstance(value, PurePath):
+        value = str(value)
+    if "list[str]" in declared and isinstance(value, str):
+        return [value]
+    if isinstance(value, list | tuple):
+        return [str(one) if isinstance(one, PurePath) else one for one in value]
+    if declared == "int" and not isinstance(value, bool) and hasattr(value, "__index__"):
+        return int(value)
+    return float(value) if declared == "float" and type(value) is int else value
 
 
 def check_type(name: str, value: Any, declared: str) -> None:

@@ -20,6 +20,7 @@ from ..core.errors import TrainingError
 from ..core.files import PARTIAL, seal
 from ..data import Blocks
 from ..model import TopKLMForCausalLM
+from .run import Run
 
 LIVE_DENSITY = 1e-4
 """A live neuron fires on more than 1 token in 10,000."""
@@ -52,9 +53,9 @@ class Shuffled(Dataset[dict[str, Tensor]]):
 class TopKTrainer(Trainer):
     """Trainer for one run directory."""
 
-    def __init__(self, *, run_directory: Path, **kwargs: Any) -> None:
+    def __init__(self, *, run: Run, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.checkpoints = run_directory / "checkpoints"
+        self.run = run
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(cast("Shuffled", train_dataset or self.train_dataset))  # in its order
@@ -87,11 +88,8 @@ class TopKTrainer(Trainer):
         written = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
         # The trainer's arguments are a pickle that nothing reads; the run's settings are in train.json.
         (written / "training_args.bin").unlink(missing_ok=True)
-        seal(written, self.checkpoints / f"full-{step}")
-        full = sorted(
-            (path for path in self.checkpoints.glob("full-*")),
-            key=lambda path: int(path.name.removeprefix("full-")),
-        )
+        seal(written, self.run.path / "checkpoints" / f"full-{step}")
+        full = [path for _, path in self.run.checkpoints("full")]
         for old in full[:-KEPT_CHECKPOINTS]:
             # Renamed first: a deletion cut short must not leave a checkpoint that looks whole.
             doomed = old.with_name(PARTIAL + old.name)
