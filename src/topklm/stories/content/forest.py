@@ -45,7 +45,7 @@ TOPIC = Topic(
         "The spring {be} so clear that one can count the stones under the water.",
     ),
     troubles=(
-        "Then the bank {give} way, and {H} {slide1} down into the river with a splash.",
+        "Then the bank {give} way, and {H} {fall1} into the river with a splash.",
         "A bat {fly} into {Hs} hair, {he1} {fall1}, and the path {be} nowhere to be seen.",
         "With a crack a rotten trunk {fall} across the path, and there {be} no way round it.",
         "Night {come} early between the trees, and every path {look} like every other path.",

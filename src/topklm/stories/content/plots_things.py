@@ -31,14 +31,14 @@ _LOAN = {
         "<promise={due} the {T} {will} be back on its shelf: {H} {promise1} it twice>.",
     ),
     "loan/saved": (
-        "So nothing {happen} to the {T}, and nothing {happen} to {Ho}.",
+        "So the {T} {be} not lost, and {H} {breathe1} again.",
         "When it {be} over, {H} {be1} tired and wet, but {he1} {hold1} the {T} in {his1} hands.",
         "Not a scratch {be} to be seen on the {T}.",
         "{H} {look1} at the {T} from all sides, and it {be} as good as before.",
     ),
     "loan/ruined": (
         "When it {be} over, <loss=the {T} {be} gone>, and nothing {can} bring it back.",
-        "<loss=The {T} {be} ruined>, and {H} {stare1} at what {be} left of it.",
+        "<loss=The {T} {be} ruined>, and {H} {look1} at what {be} left of it.",
         "{H} {come1} out of it well enough, but <loss=the {T} {be} lost>.",
         "{H} {reach1} for the {T}, and <loss={his1} hand {find} nothing but air>.",
     ),

@@ -58,7 +58,7 @@ TRAITS = (
             "{dare} "
             "to do>.",
             "{H} {be1} afraid, like all the others. <trait:decides=But {he1} {close1} {his1} "
-            "hands to fists and {step1} forward>.",
+            "hands to fists and {walk1} forward>.",
         ),
         (
             "One room {be} left, and it {be} dark. <trait:decides={H} {go1} in alone, although "
@@ -214,7 +214,8 @@ TRAITS = (
             "{reach1} out for the rest>, and so {he1} {lose1} everything.",
             "<trait:decides={H} {cannot} leave the last piece alone>, and while {his1} hands {be+} "
             "full the chance {slip} away.",
-            "<trait:decides={H} {fill1} {his1} pockets until the seams {burst+}>, and everything "
+            "<trait:decides={H} {put1} more and more into {his1} pockets until the seams "
+            "{burst+}>, and everything "
             "{fall} into the dirt.",
         ),
         (
@@ -244,8 +245,8 @@ TRAITS = (
             "hear>, and {go1} on with {his1} head held high.",
         ),
         (
-            "<trait:decides={H} {do1} not let anybody see that {he1} {need1} help>, and {send1} "
-            "them all away.",
+            "<trait:decides={H} {do1} not let anybody see that {he1} {need1} help>, and {go1} on "
+            "alone.",
             "A child {know} where to look. <trait:decides={H} {do1} not listen to children>.",
         ),
         ("<trait:decides={H} {cannot} bear to look like somebody who {know} nothing>.",),
@@ -269,12 +270,11 @@ TRAITS = (
             "Half {be} not enough.",
         ),
         (
-            "<trait:decides={H} {search1} for three minutes, {sit1} down and {close1} {his1} "
-            "eyes>.",
+            "<trait:decides={H} {look1} for three minutes, {sit1} down and {close1} {his1} eyes>.",
             "<trait:decides={H} {look1} only where {he1} {can} look without getting up>.",
         ),
         (
-            "It {be} less work to talk than to keep silent, <trait:decides=and {H} {choose1} the "
+            "It {be} less work to talk than to keep silent, <trait:decides=and {H} {take1} the "
             "easy way>.",
         ),
     ),
@@ -288,7 +288,7 @@ TRAITS = (
             "tea {be} ready>.",
         ),
         (
-            "<trait:decides={H} {do1} not wait to hear the end. {He1} {rush1} off at once, in the "
+            "<trait:decides={H} {do1} not wait to hear the end. {He1} {run1} off at once, in the "
             "wrong direction>.",
             "One more minute would have been enough. <trait:decides={H} {pull1} too soon and too "
             "hard>, and something {break} with a snap.",
@@ -316,7 +316,7 @@ TRAITS = (
             "and "
             "while {he1} {think1}, the time {run} out.",
             "There {be} one thing to remember. <trait:decides=It {go} clean out of {Hs} head>.",
-            "<trait:decides={H} {have1} left the most important thing at home>, and {notice1} it "
+            "<trait:decides={H} {have1} left the most important thing at home>, and {see1} it "
             "only now.",
         ),
         (

@@ -40,7 +40,7 @@ TOPIC = Topic(
         "The mouse {have} no battery, so the secretary {write} everything by hand.",
         "The whole plant {be} full of oil and dust, and the night shift {yawn}.",
         "At six the plant {fall} silent, and one can hear the clock.",
-        "{H} {strike1} the nail and then the thumb, in that order.",
+        "{H} {miss1} the nail and {find1} the thumb.",
         "A single nail {hold} the picture of the founder, and it {be} rusty.",
         "Every bolt {have} to be tightened twice, {say} the foreman, and once more on Fridays.",
         "The boss {press} the seal into the red wax, and the contract {be} signed.",
