@@ -16,7 +16,7 @@ TOPIC = Topic(
         "a blanket",
         "a birdcage",
         "a hatchet",
-        "a saw",
+        "a bundle of sticks",
     ),
     goals=("see the white stag", "cross the river without a bridge", "spend a night in the cave"),
     tasks=("gather mushrooms", "chop the fallen trees", "count the deer", "clear the path"),

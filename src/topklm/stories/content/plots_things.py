@@ -10,7 +10,7 @@ _LOAN = {
     ),
     "loan/lend": (
         "{F} {own} {a T} that once belonged to {his2} (grandfather|teacher|oldest friend). "
-        "<giver={F}> {hand} it to <receiver={Ho}> (without a word|with both hands).",
+        "<giver={F}> {pass} it to <receiver={Ho}> (without a word|with both hands).",
         '"<sf=Take my {T},>" {F} {say}, "<sf=but be careful with it. It is the only one I have.>" '
         "So <giver={F}> {lend} it to <receiver={Ho}>.",
         "<giver={F}> {have} {a T}, old but good, and {give} it to <receiver={Ho}> for the day.",
@@ -92,7 +92,7 @@ def _denials(concept: str) -> tuple[str, ...]:
 
 _LOST = {
     "lost/have": (
-        "{H} {own1} {a T}, a present from {his1} (mother|father), and {take1} it everywhere.",
+        "{H} {have1} {a T}, a present from {his1} (mother|father), and {take1} it everywhere.",
         "<giver={F}> had once given {a T} to <receiver={Ho}>, and {he1} {love1} it more than "
         "anything.",
         "On {his1} birthday {H} had been given {a T}, and {he1} {keep1} it beside {his1} bed.",
@@ -165,7 +165,7 @@ _ERRAND = {
         "{say1} yes.",
         "{O}, the {role}, {have} a bad leg, and the {T} {have} to be {atQ} {due}. So {H} {take1} "
         "it.",
-        "The people {atQ} {wait+} for {a T}. <giver={O}>, the {role}, {hand} it to "
+        "The people {atQ} {wait+} for {a T}. <giver={O}>, the {role}, {pass} it to "
         "<receiver={Ho}> to "
         "bring there {due}.",
     ),
@@ -187,7 +187,7 @@ _ERRAND = {
         "It {be} hard not to {warning}. <warning:ignored={H} {say1} that once {do} not count>.",
     ),
     "errand/delivered": (
-        "<giver={H}> {hand1} over the {T} {atQ} {due}, and {get1} {i3} for {his1} trouble.",
+        "<giver={H}> {leave1} the {T} {atQ} {due}, and {get1} {i3} for {his1} trouble.",
         "{due} the {T} {be} where it should be, and the people {atQ} {clap+} their hands.",
         "The {T} {arrive} {due}, just as {O} had wished. {atQ} everybody {want} to shake {Hs} "
         "hand.",

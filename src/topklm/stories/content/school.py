@@ -39,7 +39,7 @@ TOPIC = Topic(
         "The date {be} written on the blackboard in large white letters.",
         "Everybody {know} the date of the battle, but nobody {remember} who {win} it.",
         "The hamster in its cage {run} faster than anybody in the class.",
-        "A fly {walk} across the map of Africa, from one sea to the other.",
+        "A wasp {walk} across the map of Africa, from one sea to the other.",
         "The chalk {squeak}, and thirty pupils {hold+} their hands to their ears.",
         "The bell {go}, and the corridor {be} full of elbows.",
         "In the back row somebody {be} building a tower out of erasers.",

@@ -210,7 +210,7 @@ TRAITS = (
             "plates>.",
         ),
         (
-            "There {be} enough for all. <trait:decides={H} {want1} more than {his1} share and "
+            "There {be} enough for all. <trait:decides={H} {want1} more than {his1} part and "
             "{reach1} out for the rest>, and so {he1} {lose1} everything.",
             "<trait:decides={H} {cannot} leave the last piece alone>, and while {his1} hands {be+} "
             "full the chance {slip} away.",

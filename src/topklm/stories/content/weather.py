@@ -26,7 +26,7 @@ TOPIC = Topic(
         "drizzle hail hailstones gale breeze clouds rainbow flood observation"
     ),
     scenes=(
-        "A light drizzle {fall}, the kind that one only {see} on a pair of glasses.",
+        "A light drizzle {fall}, so thin that one only {see} it on a pair of glasses.",
         "The wind {be} light, and the balloon {hang} over the tower like a second moon.",
         "A bolt {break} the sky in two, and the thunder {come} three seconds later.",
         "Each bolt {write} a crooked white line on the clouds.",
