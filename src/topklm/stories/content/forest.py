@@ -42,7 +42,7 @@ TOPIC = Topic(
         "Under the bark of a fallen trunk there {be} a whole town of beetles.",
         "A fox {be} standing in the clearing, one foot in the air, listening.",
         "On the other bank a deer {be} drinking, and its picture in the water {be} drinking too.",
-        "The spring {be} so clear that one can count the stones under the water.",
+        "The spring {be} so clear that one {can} count the stones under the water.",
     ),
     troubles=(
         "Then the bank {give} way, and {H} {fall1} into the river with a splash.",

@@ -53,7 +53,7 @@ TOPIC = Topic(
         "The surgeon {need} a new organ within the hour, and the ambulance {be} stuck in the snow.",
         "Overnight the cold {become} a fever, and in the morning nobody in the ward {can} stand "
         "up.",
-        "A rusty nail has to be pulled out, and nobody {can} find the doctor.",
+        "A rusty nail {have} to be pulled out, and nobody {can} find the doctor.",
     ),
     talks=(
         '"<sf=<question=How is your cold?>>" {F} {ask}. "<sh=Better than I am,>" {H} {say1}.',

@@ -39,7 +39,7 @@ TOPIC = Topic(
         "The secretary {move} the mouse, and all the letters {be+} gone from the screen.",
         "The mouse {have} no battery, so the secretary {write} everything by hand.",
         "The whole plant {be} full of oil and dust, and the night shift {yawn}.",
-        "At six the plant {fall} silent, and one can hear the clock.",
+        "At six the plant {fall} silent, and one {can} hear the clock.",
         "{H} {miss1} the nail and {find1} the thumb.",
         "A single nail {hold} the picture of the founder, and it {be} rusty.",
         "Every bolt {have} to be tightened twice, {say} the foreman, and once more on Fridays.",
