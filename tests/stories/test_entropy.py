@@ -51,9 +51,7 @@ def test_the_fast_model_equals_the_formula(documents: list[list[str]], document:
 
 @given(order=st.integers(1, 3), documents=DOCUMENTS, context=st.lists(st.sampled_from("abcde")))
 @settings(max_examples=100, deadline=None)
-def test_probabilities_sum_to_one(
-    order: int, documents: list[list[str]], context: list[str]
-) -> None:
+def test_probabilities_sum_to_one(order: int, documents: list[list[str]], context: list[str]) -> None:
     model = NGram(order).fit(documents)
     # Every known token, one unknown token, and the end.
     total = sum(model.probabilities([*context, token])[len(context)] for token in [*model.ids, "?"])

@@ -21,9 +21,7 @@ def test_the_judge_tells_topic_people_mood_and_outcome() -> None:
     for story in Stories(DIFFERENT_SEED).take(n):
         v, judgement = story.variables, judge(story.text)
         right[0] += judgement.topic == v.topic
-        right[1] += set(judgement.people) == {v.hero, v.friend, v.other} - _unnamed(
-            story.text, v.hero
-        )
+        right[1] += set(judgement.people) == {v.hero, v.friend, v.other} - _unnamed(story.text, v.hero)
         right[2] += judgement.mood == v.mood
         right[3] += judgement.outcome == v.outcome
     assert min(right) >= 0.99 * n

@@ -131,9 +131,7 @@ def test_a_lent_thing_has_its_holder() -> None:
             # While the promise stands the hero has the thing; at the end the friend has it again.
             holders = [story.text[s.start : s.end] for s in story.spans if s.concept == "holder"]
             after = [s for s in story.spans if s.concept == "holder" and s.start > promise.end]
-            assert v.friend not in {
-                story.text[s.start : s.end] for s in after if s.end < _kept(story)
-            }
+            assert v.friend not in {story.text[s.start : s.end] for s in after if s.end < _kept(story)}
             assert holders
             kept += 1
     assert kept > 10
@@ -150,9 +148,7 @@ def test_labels_do_not_depend_on_packing(first: int, length: int, block: int) ->
     stories = [Stories(9).story(first + n) for n in range(length)]
     encoded = [tokenizer.encode(story.text) for story in stories]
     alone = [
-        labels
-        for story, e in zip(stories, encoded, strict=True)
-        for labels in align(story.spans, e.offsets)
+        labels for story, e in zip(stories, encoded, strict=True) for labels in align(story.spans, e.offsets)
     ]
     # Pack: one stream of tokens, each with its story, cut into blocks; then label block by block.
     stream = [(n, offset) for n, e in enumerate(encoded) for offset in e.offsets]
@@ -186,9 +182,7 @@ def test_the_oracle_is_the_best_threshold_over_word_types() -> None:
     template = next(iter(Stories(0).take(1)))
     texts = ["red sea", "red tea", "blue sea", "red sea"]
     spans = [(Span(4, 7, "x"),), (), (), (Span(4, 7, "x"), Span(0, 3, "y"))]
-    stories = [
-        template._replace(text=text, spans=span) for text, span in zip(texts, spans, strict=True)
-    ]
+    stories = [template._replace(text=text, spans=span) for text, span in zip(texts, spans, strict=True)]
     oracle = oracle_f1(stories)
     assert oracle["x"] == pytest.approx((0.8, 2, 1))  # sea: two of the three
     assert oracle["y"] == pytest.approx((0.5, 1, 1))  # red: one of the three

@@ -71,9 +71,7 @@ def test_stories_have_60_to_250_words(stories: list[Story]) -> None:
 
 
 def test_text_is_tidy(stories: list[Story]) -> None:
-    slips = re.compile(
-        r"  | [,.?!]|[.,]{2}|[{}<>|\[\]]|[.?] [a-z]|\ba [aeio]|\ban [^aeihouX]|^[a-z\"]?[a-z]"
-    )
+    slips = re.compile(r"  | [,.?!]|[.,]{2}|[{}<>|\[\]]|[.?] [a-z]|\ba [aeio]|\ban [^aeihouX]|^[a-z\"]?[a-z]")
     for story in stories:
         found = slips.search(story.text)
         assert found is None, story.text[max(found.start() - 30, 0) : found.end() + 30]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from topklm.stories.engine import Span, Story
+from .engine import Span, Story
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 

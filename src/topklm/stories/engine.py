@@ -7,13 +7,13 @@ from itertools import count, islice
 from math import log2
 from typing import NamedTuple
 
-from topklm.stories.content import endings, openings, plots_deeds, plots_things
-from topklm.stories.content.plots import BRIEF_BEYOND, PLOTS, SKIP_BEYOND, Step
-from topklm.stories.content.topics import TOPICS
-from topklm.stories.content.traits import TRAITS
-from topklm.stories.inflect import article
-from topklm.stories.registry import ALIASES
-from topklm.stories.slots import (
+from .content import endings, openings, plots_deeds, plots_things
+from .content.plots import BRIEF_BEYOND, PLOTS, SKIP_BEYOND, Step
+from .content.topics import TOPICS
+from .content.traits import TRAITS
+from .inflect import article
+from .registry import ALIASES
+from .slots import (
     Slots,
     labels_of,
     person_slots,
@@ -21,7 +21,7 @@ from topklm.stories.slots import (
     story_slots,
     thing_slot,
 )
-from topklm.stories.template import (
+from .template import (
     ARTICLE_SLOT,
     CAPITAL_SLOT,
     CHOICE,
@@ -33,7 +33,7 @@ from topklm.stories.template import (
     Nodes,
     compile_sentence,
 )
-from topklm.stories.variables import Dice, Variables, draw, unseen_bits
+from .variables import Dice, Variables, draw, unseen_bits
 
 
 class Span(NamedTuple):

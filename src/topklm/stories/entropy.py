@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from topklm.stories.engine import Stories, Story
+from .engine import Stories, Story
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -80,9 +80,7 @@ class NGram:
         if not flat:
             raise ValueError("no document to count; give at least one")
         if self._base >= 1 << 21:
-            raise ValueError(
-                f"{len(ids)} token types are too many to count; give at most 2 million"
-            )
+            raise ValueError(f"{len(ids)} token types are too many to count; give at most 2 million")
         grams, counts = np.unique(self._grams(np.array(flat), self.order), return_counts=True)
         self.levels = [self._level(grams, counts)]
         for order in range(self.order - 1, 0, -1):
@@ -166,9 +164,7 @@ class Entropies(NamedTuple):
     n_words: int
 
 
-def entropies(
-    seed: int = 0, *, train_bytes: int = 10_000_000, n_held_out: int = 1_000
-) -> Entropies:
+def entropies(seed: int = 0, *, train_bytes: int = 10_000_000, n_held_out: int = 1_000) -> Entropies:
     """Measure n-gram models of a seed's first `train_bytes` on the stories that follow."""
     train: list[list[str]] = []
     size = 0

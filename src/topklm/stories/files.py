@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from topklm.stories.engine import Span, Story
-from topklm.stories.variables import Variables
+from .engine import Span, Story
+from .variables import Variables
 
 FORMAT = "topklm.stories/1"
 _ROWS = 1_000  # stories held in memory at a time
@@ -20,10 +20,7 @@ def _schema(metadata: Mapping[str, str]) -> Any:
     span = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("concept", pa.string())])
     types = Variables.__annotations__
     variables = pa.struct(
-        [
-            (name, pa.string() if types[name] is str else pa.list_(pa.string()))
-            for name in Variables._fields
-        ]
+        [(name, pa.string() if types[name] is str else pa.list_(pa.string())) for name in Variables._fields]
     )
     return pa.schema(
         [

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import NamedTuple
 
-from topklm.stories.content.verbs import IRREGULAR, REGULAR
+from .content.verbs import IRREGULAR, REGULAR
 
 
 class Verb(NamedTuple):

@@ -13,12 +13,12 @@ from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
-from topklm.stories.align import align
-from topklm.stories.content.names import DEADLINES, MEN, WARNINGS, WOMEN
-from topklm.stories.content.topics import TOPICS
-from topklm.stories.engine import Stories, sample_sentences
-from topklm.stories.inflect import verbs
-from topklm.stories.registry import AMBIGUOUS, CONCEPTS, word_concepts, word_senses
+from .align import align
+from .content.names import DEADLINES, MEN, WARNINGS, WOMEN
+from .content.topics import TOPICS
+from .engine import Stories, sample_sentences
+from .inflect import verbs
+from .registry import AMBIGUOUS, CONCEPTS, word_concepts, word_senses
 
 Run = tuple[str, ...]
 

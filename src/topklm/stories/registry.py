@@ -3,11 +3,11 @@
 from functools import cache
 from typing import Literal, NamedTuple
 
-from topklm.stories.content.lexicon import LEXICON, MAN, WOMAN
-from topklm.stories.content.names import MEN, WOMEN
-from topklm.stories.content.senses import IMPLIED, PLURALS, SEASON_SENSE, SENSES
-from topklm.stories.content.topics import TOPICS
-from topklm.stories.inflect import verbs
+from .content.lexicon import LEXICON, MAN, WOMAN
+from .content.names import MEN, WOMEN
+from .content.senses import IMPLIED, PLURALS, SEASON_SENSE, SENSES
+from .content.topics import TOPICS
+from .inflect import verbs
 
 Kind = Literal["lexical", "contextual", "mixed"]
 
@@ -95,8 +95,7 @@ MIXED = {
 }
 
 AMBIGUOUS: dict[str, dict[str, str]] = {
-    word: {topic: f"{word}/{sense}" for topic, sense in by_topic.items()}
-    for word, by_topic in SENSES.items()
+    word: {topic: f"{word}/{sense}" for topic, sense in by_topic.items()} for word, by_topic in SENSES.items()
 }
 """For every ambiguous word the concept it stands for under each of its topics."""
 
@@ -105,8 +104,7 @@ def _all_concepts() -> tuple[Concept, ...]:
     concepts = [Concept(name, "lexical", text) for name, (text, _, _) in LEXICON.items()]
     concepts += [Concept(WOMAN, "lexical", WOMAN), Concept(MAN, "lexical", MAN)]
     concepts += [
-        Concept(f"topic:{topic.name}", "lexical", f"a word of the topic {topic.name}")
-        for topic in TOPICS
+        Concept(f"topic:{topic.name}", "lexical", f"a word of the topic {topic.name}") for topic in TOPICS
     ]
     concepts += [Concept(name, "contextual", text) for name, text in CONTEXTUAL.items()]
     concepts += [Concept(name, "mixed", text) for name, text in MIXED.items()]
@@ -116,8 +114,7 @@ def _all_concepts() -> tuple[Concept, ...]:
             for topic, name in senses.items()
         ]
     concepts += [
-        Concept(name, "mixed", f"the word {word} as a season")
-        for word, name in SEASON_SENSE.items()
+        Concept(name, "mixed", f"the word {word} as a season") for word, name in SEASON_SENSE.items()
     ]
     return tuple(concepts)
 
@@ -152,7 +149,4 @@ def word_senses(topic: str) -> dict[str, tuple[str, ...]]:
     """
     senses = {word: by_topic[topic] for word, by_topic in AMBIGUOUS.items() if topic in by_topic}
     senses |= {plural: senses[word] for plural, word in PLURALS.items() if word in senses}
-    return {
-        word: (sense, IMPLIED[sense]) if sense in IMPLIED else (sense,)
-        for word, sense in senses.items()
-    }
+    return {word: (sense, IMPLIED[sense]) if sense in IMPLIED else (sense,) for word, sense in senses.items()}

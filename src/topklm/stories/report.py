@@ -8,13 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from topklm.stories.align import oracle_f1
-from topklm.stories.content.plots import PLOTS
-from topklm.stories.content.topics import TOPICS
-from topklm.stories.engine import Stories, Story, sentences
-from topklm.stories.entropy import entropies, words
-from topklm.stories.judging import judge
-from topklm.stories.registry import AMBIGUOUS, CONCEPTS
+from .align import oracle_f1
+from .content.plots import PLOTS
+from .content.topics import TOPICS
+from .engine import Stories, Story, sentences
+from .entropy import entropies, words
+from .judging import judge
+from .registry import AMBIGUOUS, CONCEPTS
 
 MEGABYTES = 10
 MARKER = "<!-- what follows is measured: python -m topklm.stories.report docs/stories.md -->"
@@ -183,9 +183,7 @@ def example_stories(n: int = 5, seed: int = 0) -> str:
     for story in Stories(seed).take(n):
         v = story.variables
         told = f"{v.topic}, {v.plot}, {v.mood}, {v.trait}, {v.outcome}, {v.tense} tense"
-        parts.append(
-            f"> {story.text}\n>\n> ({told}, {v.narrator} person, {story.path_bits:.0f} bits)"
-        )
+        parts.append(f"> {story.text}\n>\n> ({told}, {v.narrator} person, {story.path_bits:.0f} bits)")
     return "\n\n".join(parts)
 
 

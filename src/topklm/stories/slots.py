@@ -3,11 +3,11 @@
 import re
 from functools import cache
 
-from topklm.stories.content.names import TIMES
-from topklm.stories.content.senses import SEASON_SENSE
-from topklm.stories.registry import word_concepts, word_senses
-from topklm.stories.template import Label
-from topklm.stories.variables import Dice, Variables
+from .content.names import TIMES
+from .content.senses import SEASON_SENSE
+from .registry import word_concepts, word_senses
+from .template import Label
+from .variables import Dice, Variables
 
 Filler = tuple[str, tuple[Label, ...]]  # the text of a slot and its labels
 Slots = dict[str, Filler]

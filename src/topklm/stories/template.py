@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from topklm.stories.inflect import conjugate
+from .inflect import conjugate
 
 LITERAL, SLOT, CAPITAL_SLOT, ARTICLE_SLOT, CHOICE, MARK = range(6)
 
@@ -122,9 +122,7 @@ class _Parser:
             raise ValueError(f"{error} (in {self.source!r})") from None
 
 
-def compile_sentence(
-    source: str, grammar: Grammar, *, label: Labeller, slots: frozenset[str]
-) -> Nodes:
+def compile_sentence(source: str, grammar: Grammar, *, label: Labeller, slots: frozenset[str]) -> Nodes:
     """Compile one sentence; `label` gives the labels of a literal text inside of open concepts.
 
     `slots` are the names of variables.

@@ -5,7 +5,7 @@ from functools import cache
 from math import log2
 from typing import NamedTuple, TypeVar
 
-from topklm.stories.content.names import (
+from .content.names import (
     DEADLINES,
     MEN,
     MOODS,
@@ -15,9 +15,9 @@ from topklm.stories.content.names import (
     WARNINGS,
     WOMEN,
 )
-from topklm.stories.content.plots import PLOTS
-from topklm.stories.content.topics import TOPICS
-from topklm.stories.content.traits import TRAITS
+from .content.plots import PLOTS
+from .content.topics import TOPICS
+from .content.traits import TRAITS
 
 T = TypeVar("T")
 

@@ -25,16 +25,12 @@ END = {
     "happy": (
         '"<sf=<thanks=Thank you. I will not forget it,>>" {F} {say}. <ending:happy={They} {sit+} '
         "{atP} until the stars {come+} out, and nobody {want} to go home>.",
-        "<ending:happy=That night {they} {eat+} and {laugh+} together, and {H} {fall1} asleep "
-        "with a "
-        "smile>.",
-        "<ending:happy={F} {hug} {Ho} so hard that {he1} {cannot} breathe, and both of {them} "
-        "{laugh+}>.",
+        "<ending:happy=That night {they} {eat+} and {laugh+} together, and {H} {fall1} asleep with a smile>.",
+        "<ending:happy={F} {hug} {Ho} so hard that {he1} {cannot} breathe, and both of {them} {laugh+}>.",
         '"<so=<thanks=Well done,>>" {O} {say}, and {O} {be} not a person who {say} it often. '
         "<ending:happy={H} {dance1} all the way home>.",
         "<ending:happy=From that day on there {be} always a chair for {Ho} {atP}>.",
-        "<ending:happy={They} {celebrate+} {atP} with <list={i1}, {i2} and the best soup of the "
-        "year>>.",
+        "<ending:happy={They} {celebrate+} {atP} with <list={i1}, {i2} and the best soup of the year>>.",
         '"<sf=<thanks=What would I do without you?>>" {F} {ask}. <ending:happy={H} {blush1} and '
         "{be1} "
         "as happy as a king>.",
@@ -55,17 +51,13 @@ END = {
         "<ending:sad={O} only {shake} {his3} head, and nobody {come} to comfort {Ho}>.",
     ),
     "bittersweet": (
-        "<ending:bittersweet=It {be} not the end that {H} had hoped for, but {he1} {can} live with "
-        "it>.",
+        "<ending:bittersweet=It {be} not the end that {H} had hoped for, but {he1} {can} live with it>.",
         "<ending:bittersweet={H} {do1} not know whether to laugh or to cry, so {he1} {do1} a "
         "little of "
         "both>.",
         "<ending:bittersweet={F} {smile} with wet eyes, and {H} {hold1} {his2} hand for a while>.",
-        '<ending:bittersweet="<so=Half a loaf is better than none,>" {O} {say}, and perhaps that '
-        "{be} "
-        "true>.",
-        "<ending:bittersweet=Some days one {win}, some days one {lose}, and this day {be} half "
-        "and half>.",
+        '<ending:bittersweet="<so=Half a loaf is better than none,>" {O} {say}, and perhaps that {be} true>.',
+        "<ending:bittersweet=Some days one {win}, some days one {lose}, and this day {be} half and half>.",
         "<ending:bittersweet={They} {sit+} {atP} for a long time, a little sad and a little glad>.",
     ),
 }
@@ -74,8 +66,7 @@ END = {
 CODA = (
     "<memory=Even now, when anybody says the word {trait}, {F} thinks of that {season} {atP}>.",
     "<memory=There is still {i1} {atP} that reminds {F} of it all>.",
-    "<memory=Years later {F} still tells people about it, and every time the story is a little "
-    "longer>.",
+    "<memory=Years later {F} still tells people about it, and every time the story is a little longer>.",
     "<memory=Whenever it is {season} again, {F} thinks of {i1} and laughs quietly>.",
     "<memory=Ask {F} about the {P} today, and you will hear the whole story from the beginning>.",
 )

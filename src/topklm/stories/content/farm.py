@@ -1,6 +1,6 @@
 """The farm: stable, field, orchard."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="farm",
@@ -44,8 +44,7 @@ TOPIC = Topic(
     ),
     troubles=(
         "Then the pen {burst} open, and forty sheep {run+} in forty directions.",
-        "A mouse {frighten} the black horse, and it {gallop} off across every young plant in the "
-        "field.",
+        "A mouse {frighten} the black horse, and it {gallop} off across every young plant in the field.",
         "Lightning {strike} the barn, and the cows {break+} down the fence.",
         "The tractor {roll} down the hill without a driver, straight through the pen.",
     ),

@@ -1,6 +1,6 @@
 """Food: bakery, restaurant, feasts."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="food",

@@ -1,6 +1,6 @@
 """The forest: trees, river, animals of the night."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="forest",
@@ -31,8 +31,7 @@ TOPIC = Topic(
         "The bark of the old oak {be} so rough that {H} {scratch1} {his1} hand on it.",
         "A beetle {crawl} over the bark, and a woodpecker {hear} it from three trees away.",
         "A trunk {lie} across the path, hollow and full of beetles.",
-        "Somebody {have} carved two letters into the trunk of a beech, and they {have+} grown "
-        "wide.",
+        "Somebody {have} carved two letters into the trunk of a beech, and they {have+} grown wide.",
         "On the river bank a beaver {work} as if it had been paid for it.",
         "The bank {be} steep and slippery, and the river under it {be} brown and fast.",
         "From a spring between two stones clear water {run} down over the moss.",

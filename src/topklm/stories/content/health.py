@@ -1,6 +1,6 @@
 """Health: hospital, doctors, fevers."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="health",
@@ -51,8 +51,7 @@ TOPIC = Topic(
     troubles=(
         "Then an old man {press} both hands to his chest and {fall} off the chair.",
         "The surgeon {need} a new organ within the hour, and the ambulance {be} stuck in the snow.",
-        "Overnight the cold {become} a fever, and in the morning nobody in the ward {can} stand "
-        "up.",
+        "Overnight the cold {become} a fever, and in the morning nobody in the ward {can} stand up.",
         "A rusty nail {have} to be pulled out, and nobody {can} find the doctor.",
     ),
     talks=(
@@ -61,7 +60,6 @@ TOPIC = Topic(
         '"<sf=Show me your palm,>" {F} {say}. "<sh=<question=Is it a long life?>>" {H} {ask1}. '
         '"<sf=No, '
         'it is dirt.>"',
-        '"<sh=<question=What is wrong with that nail?>>" {H} {ask1}. "<sf=It met a door,>" '
-        "{F} {say}.",
+        '"<sh=<question=What is wrong with that nail?>>" {H} {ask1}. "<sf=It met a door,>" {F} {say}.',
     ),
 )

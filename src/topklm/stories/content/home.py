@@ -1,6 +1,6 @@
 """Home: kitchen, attic, dog and family."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="home",
@@ -48,8 +48,7 @@ TOPIC = Topic(
         "With a wild bark the dog {race} through the hallway and {pull} down the chest, the shelf "
         "and "
         "the curtains.",
-        "The ceiling {come} down in the middle of the night, with the bathtub and the lodger "
-        "in it.",
+        "The ceiling {come} down in the middle of the night, with the bathtub and the lodger in it.",
     ),
     talks=(
         '"<sh=<question=Where is the key?>>" {H} {ask1}. "<sf=Where you left it,>" {F} {say}, as '

@@ -95,8 +95,7 @@ LEXICON: dict[str, tuple[str, str, str]] = {
     "speaking": (
         "to say something",
         "word words question questions",
-        "say ask answer tell whisper shout announce declare explain talk argue thank warn call "
-        "greet",
+        "say ask answer tell whisper shout announce declare explain talk argue thank warn call greet",
     ),
     "moving": (
         "to go from one place to another, or as if",

@@ -1,6 +1,6 @@
 """The market: stalls, money, bargains."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="market",
@@ -44,17 +44,14 @@ TOPIC = Topic(
     ),
     troubles=(
         "Then the bank {close} its doors, and half of the merchants {start+} to shout.",
-        "A dog {run} between the legs of the stall, and the scale and forty vases {go+} down with "
-        "it.",
+        "A dog {run} between the legs of the stall, and the scale and forty vases {go+} down with it.",
         "The jeweller {bite} on the ring, {spit} and {declare} in front of all that it {be} glass.",
         "All the coins {fall+} through a hole in the bag and {roll+} under the stalls, and "
         "everybody {go} after them.",
     ),
     talks=(
-        '"<sf=<question=How much is the ring?>>" {F} {ask}. "<sh=More than the finger,>" {H} '
-        "{say1}.",
-        '"<sh=<question=Does the scale tell the truth?>>" {H} {ask1}. "<sf=On Mondays,>" {F} '
-        "{say}.",
+        '"<sf=<question=How much is the ring?>>" {F} {ask}. "<sh=More than the finger,>" {H} {say1}.',
+        '"<sh=<question=Does the scale tell the truth?>>" {H} {ask1}. "<sf=On Mondays,>" {F} {say}.',
         '"<sf=My uncle works in the bank,>" {F} {say}. "<sh=<question=Is he rich?>>" {H} {ask1}. '
         '"<sf=No, he cleans it.>"',
         '"<sh=<question=What does a date taste like?>>" {H} {ask1}. "<sf=Like a plum that went to '

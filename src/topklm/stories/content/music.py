@@ -1,6 +1,6 @@
 """Music: orchestra, choir, band and church."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="music",
@@ -41,8 +41,7 @@ TOPIC = Topic(
         "In the cellar a rock band {be} playing so loud that the plaster {fall} from the walls.",
         "Nobody over fifty {like} rock, {say} the conductor, and then he {dance} to it.",
         "The piano {be} older than anybody here, and one black key {be} missing.",
-        "First comes the scale, then comes the song, {say} the violinist, and {begin} the scale "
-        "again.",
+        "First comes the scale, then comes the song, {say} the violinist, and {begin} the scale again.",
         "The choir {find} the pitch, {lose} it and {find} it again.",
         "A scale {come} through the wall, each time with the same wrong note.",
     ),
@@ -58,8 +57,7 @@ TOPIC = Topic(
         'follow him,>" {F} {say}.',
         '"<sf=You play one note too many,>" {F} {say}. "<sh=<question=Which one?>>" {H} {ask1}. '
         '"<sf=The last.>"',
-        '"<sf=<question=Do you hear the organ?>>" {F} {ask}. "<sh=I feel it in my teeth,>" {H} '
-        "{say1}.",
+        '"<sf=<question=Do you hear the organ?>>" {F} {ask}. "<sh=I feel it in my teeth,>" {H} {say1}.',
         '"<sh=<question=Do you like rock?>>" {H} {ask1}. "<sf=From a distance,>" {F} {say}, '
         '"<sf=a long one.>"',
     ),

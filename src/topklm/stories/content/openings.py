@@ -13,9 +13,7 @@ OPEN = (
     '"<sf=<question=Will you help me to {task}?>>" {ask} {Hs} {rel} {F}. It {be} {season}, and '
     "there "
     "{be} much to do {atP}.",
-    "{Hs} {rel} {F} {know} all about the {P}: who {come}, who {go}, and who {own} <list={i1}, "
-    "{i2} or "
-    "{i3}>.",
+    "{Hs} {rel} {F} {know} all about the {P}: who {come}, who {go}, and who {own} <list={i1}, {i2} or {i3}>.",
     "In {season}, when {H} {be1} not needed at home, {he1} {help1} {his1} {rel} {F} {atP}.",
 )
 
@@ -62,8 +60,7 @@ MOOD = {
         "<mood:cheerful={H} {whistle1} from the moment {he1} {open1} {his1} eyes>.",
         "<mood:cheerful=Everybody {laugh} a great deal that day, mostly about nothing>.",
         "<mood:cheerful={H} {feel1} so happy that {he1} could have hugged a lamp post>.",
-        "<mood:cheerful={F} {wear} {his2} best (hat|scarf) and {greet} every stranger like a "
-        "cousin>.",
+        "<mood:cheerful={F} {wear} {his2} best (hat|scarf) and {greet} every stranger like a cousin>.",
         "<mood:cheerful={H} {skip1} along (on one leg|backwards), just for the fun of it>.",
     ),
     "gloomy": (
@@ -71,18 +68,14 @@ MOOD = {
         "<mood:gloomy={Hs} heart {be} heavy, and even the bread {taste} of dust>.",
         "<mood:gloomy=Everything {look} grey and sad, and {F} {sigh} all day long>.",
         "<mood:gloomy={H} {hang1} {his1} head and {kick1} at the (stones|leaves) on the ground>.",
-        "<mood:gloomy=Nobody {laugh}. {F} only {stare} at the wall and {stir} a cup that {be} long "
-        "empty>.",
+        "<mood:gloomy=Nobody {laugh}. {F} only {stare} at the wall and {stir} a cup that {be} long empty>.",
     ),
     "anxious": (
         "<mood:anxious={H} had slept badly and {jump1} at every noise>.",
-        "<mood:anxious=Something {be} about to go wrong; {H} {feel1} it in {his1} "
-        "(stomach|bones)>.",
+        "<mood:anxious=Something {be} about to go wrong; {H} {feel1} it in {his1} (stomach|bones)>.",
         "<mood:anxious={F} {bite} {his2} nails and {look} over {his2} shoulder again and again>.",
-        "<mood:anxious={Hs} hands {tremble+}, and {he1} {put1} them into {his1} pockets to hide "
-        "it>.",
-        "<mood:anxious={F} {count} the doors, the windows and the minutes, and {whisper} to "
-        "{self2}>.",
+        "<mood:anxious={Hs} hands {tremble+}, and {he1} {put1} them into {his1} pockets to hide it>.",
+        "<mood:anxious={F} {count} the doors, the windows and the minutes, and {whisper} to {self2}>.",
     ),
     "calm": (
         "<mood:calm=It {be} a slow and peaceful day, and nobody {raise} a voice>.",
@@ -145,16 +138,14 @@ LEAVE = (
 )
 RETURN = (
     "<return=When {H} {come1} back to the {P}>, {F} {be} still there.",
-    "<return=The {P} {look} smaller when {H} {see1} it again>, and {F} {be} sitting there with "
-    "{i1}.",
+    "<return=The {P} {look} smaller when {H} {see1} it again>, and {F} {be} sitting there with {i1}.",
     "<return=At last {H} {reach1} the {P}, where it had all begun>.",
     "<return={H} {be1} glad to see the {P} again>, and {F} {be} glad to see {Ho}.",
     "It {be} late when <return={H} {come1} home to the {P}>. {F} had kept some soup warm.",
 )
 MEET = (
     'On the way {H} {meet1} {O}, the {role}. "<so=<advice=Take your time,>>" {O} {say}.',
-    '{O}, the {role}, {look} up. "<so=<advice=If you are ever in doubt, count to ten,>>" {O} '
-    "{say}.",
+    '{O}, the {role}, {look} up. "<so=<advice=If you are ever in doubt, count to ten,>>" {O} {say}.',
     "{O}, the {role}, {have} some advice for {Ho}: <advice=first look, then touch>.",
     '"<so=<advice=Never trust a day that begins too well,>>" {say} {O}, the {role}, {atQ}.',
     '{atQ} {H} {ask1} {O}, the {role}, what to do. "<so=<advice=As little as you can, and that '

@@ -54,8 +54,7 @@ PLOTS = {
         bad="loan/ruined@nobody!lost loan/broken",
     ),
     "lost": _plot(
-        "lost/have@hero talk lost/gone@nobody!lost lost/search lost/deny-{lie} lost/help "
-        "seek/{trait}",
+        "lost/have@hero talk lost/gone@nobody!lost lost/search lost/deny-{lie} lost/help seek/{trait}",
         good="lost/found-{lie}@hero!found",
         bad="lost/never-{lie}",
     ),
@@ -75,12 +74,8 @@ PLOTS = {
         bad="contest/beaten",
     ),
     "favour": {
-        "good": _steps(
-            "leave scene favour/need favour/help trouble decide/{trait} favour/repaid return"
-        ),
-        "bad": _steps(
-            "leave scene favour/need favour/refuse trouble decide/{trait} favour/unpaid return"
-        ),
+        "good": _steps("leave scene favour/need favour/help trouble decide/{trait} favour/repaid return"),
+        "bad": _steps("leave scene favour/need favour/refuse trouble decide/{trait} favour/unpaid return"),
     },
     "secret": _plot(
         "secret/told@friend secret/promise talk scene secret/asked hold/{trait}",

@@ -23,8 +23,7 @@ _LOAN = {
     "loan/promise": (
         "<promise={H} {promise1} to bring it back {due}>.",
         '"<sh=<promise=You will have it back {due}. I give you my word,>>" {H} {say1}.',
-        "<promise={H} {swear1} that the {T} {will} be home again {due}>, and {they} {shake+} "
-        "hands.",
+        "<promise={H} {swear1} that the {T} {will} be home again {due}>, and {they} {shake+} hands.",
         '"<sf=<question=And when do I get it back?>>" {F} {ask}. "<sh=<promise={due}, on my '
         'honour,>>" '
         "{H} {say1}.",
@@ -56,12 +55,10 @@ _LOAN = {
         "shelf again>.",
     ),
     "loan/broken": (
-        "<promise:broken={H} had said {due}, but nobody {bring} the {T} back, not then and not "
-        "later>.",
+        "<promise:broken={H} had said {due}, but nobody {bring} the {T} back, not then and not later>.",
         '"<sf=<question=Where is my {T}?>>" {F} {ask}. "<sf=<promise:broken=You said {due}.>>" {H} '
         "{look1} at {his1} shoes.",
-        "<promise:broken={F} {wait} for the {T}, {due} and after, but {H} {come1} with empty "
-        "hands>.",
+        "<promise:broken={F} {wait} for the {T}, {due} and after, but {H} {come1} with empty hands>.",
         "{due}, {F} {look} for the {T} on its shelf. <promise:broken={Hs} word {be} worth no more "
         "than the "
         "dust there>.",
@@ -85,16 +82,13 @@ _ASKED = (
 def _denials(concept: str) -> tuple[str, ...]:
     """The same words in both cases: only what comes out later tells a lie from the truth."""
     answers = "|".join(_DENIALS)
-    return tuple(
-        f'{asked} "<so=<{concept}=({answers})>>" {{O}} ({{say}}|{{answer}}).' for asked in _ASKED
-    )
+    return tuple(f'{asked} "<so=<{concept}=({answers})>>" {{O}} ({{say}}|{{answer}}).' for asked in _ASKED)
 
 
 _LOST = {
     "lost/have": (
         "{H} {have1} {a T}, a present from {his1} (mother|father), and {take1} it everywhere.",
-        "<giver={F}> had once given {a T} to <receiver={Ho}>, and {he1} {love1} it more than "
-        "anything.",
+        "<giver={F}> had once given {a T} to <receiver={Ho}>, and {he1} {love1} it more than anything.",
         "On {his1} birthday {H} had been given {a T}, and {he1} {keep1} it beside {his1} bed.",
         "Of all {his1} things {H} {like1} the {T} best. It {be} a present from <giver={F}>.",
     ),
@@ -108,19 +102,15 @@ _LOST = {
     ),
     "lost/search": (
         "<search={H} {look1} behind {n1} and under {n2}, and {find1} nothing but dust>.",
-        "<search={H} {turn1} out every pocket and {empty1} every drawer>, but the {T} {be} not "
-        "there.",
+        "<search={H} {turn1} out every pocket and {empty1} every drawer>, but the {T} {be} not there.",
         "<search={H} {crawl1} over the floor on hands and knees, and even {lift1} {n3}>.",
-        "<search={H} {ask1} everybody and {look1} everywhere, high and low>, but nobody had seen "
-        "the "
-        "{T}.",
+        "<search={H} {ask1} everybody and {look1} everywhere, high and low>, but nobody had seen the {T}.",
     ),
     "lost/deny-lie": _denials("lie"),
     "lost/deny-truth": _denials("denial:true"),
     "lost/help": (
         "<help={F} {put} everything aside and {help} to look>.",
-        '"<sf=<help=Two pairs of eyes see more than one,>>" {F} {say}, and {start} at the other '
-        "end.",
+        '"<sf=<help=Two pairs of eyes see more than one,>>" {F} {say}, and {start} at the other end.',
         "<help={F} {fetch} a lamp and {search} with {Ho}>.",
         '"<sf=<help=I will help you. We begin up here and end down there,>>" {F} {say}.',
     ),
@@ -138,35 +128,28 @@ _LOST = {
         "{H} {open1} {his1} own coat, and the {T} {fall} out of the lining. <apology={H} {ask1} "
         "{O} "
         "to forgive {him1}>.",
-        "The {T} {be} {atP}, under {n1}, where {H} {have1} put it {self1}. {O} {know} nothing of "
-        "it.",
+        "The {T} {be} {atP}, under {n1}, where {H} {have1} put it {self1}. {O} {know} nothing of it.",
     ),
     "lost/never-lie": (
         "So {H} never {find1} out that <confession=the {T} {lie} in {Os} cupboard all the time>.",
-        "{O} {go} home that night <confession=with the {T} under {his3} coat>, and nobody {see} "
-        "it.",
+        "{O} {go} home that night <confession=with the {T} under {his3} coat>, and nobody {see} it.",
         "Only {O} {know} where the {T} {be}, and <confession={he3} {sell} it in another town>.",
     ),
     "lost/never-truth": (
         "The {T} never {come} back. A magpie had carried it away, and magpies do not talk.",
         "{H} still {blame1} {O}, but the {T} had only fallen through a hole in the floor.",
-        "The {T} {stay} where it {be}, in a crack behind the wall, and {O} {be} blamed for "
-        "nothing.",
+        "The {T} {stay} where it {be}, in a crack behind the wall, and {O} {be} blamed for nothing.",
     ),
 }
 
 _ERRAND = {
     "errand/ask": (
-        "<giver={O}>, the {role}, {give} <receiver={Ho}> {a T} and {ask} {him1} to take it to the "
-        "{Q} "
-        "{due}.",
+        "<giver={O}>, the {role}, {give} <receiver={Ho}> {a T} and {ask} {him1} to take it to the {Q} {due}.",
         '"<so=<question=Can you take this {T} to the {Q} for me, {due}?>>" {ask} {O}, the {role}. '
         "{H} "
         "{say1} yes.",
-        "{O}, the {role}, {have} a bad leg, and the {T} {have} to be {atQ} {due}. So {H} {take1} "
-        "it.",
-        "The people {atQ} {wait+} for {a T}. <giver={O}>, the {role}, {pass} it to "
-        "<receiver={Ho}> to "
+        "{O}, the {role}, {have} a bad leg, and the {T} {have} to be {atQ} {due}. So {H} {take1} it.",
+        "The people {atQ} {wait+} for {a T}. <giver={O}>, the {role}, {pass} it to <receiver={Ho}> to "
         "bring there {due}.",
     ),
     "errand/warn": (
@@ -178,8 +161,7 @@ _ERRAND = {
     "errand/heeded": (
         "<warning:heeded={H} {remember1} what {O} had said, and {do1} not {warning}>.",
         "<warning:heeded={H} would have liked to {warning}, but {he1} {do1} as {O} had said>.",
-        "There {be+} many reasons to {warning}, but <warning:heeded={H} {keep1} {Os} words in "
-        "mind>.",
+        "There {be+} many reasons to {warning}, but <warning:heeded={H} {keep1} {Os} words in mind>.",
     ),
     "errand/ignored": (
         "<warning:ignored={H} {laugh1} at {Os} words, and of course {he1} {do1} {warning}>.",
@@ -189,8 +171,7 @@ _ERRAND = {
     "errand/delivered": (
         "<giver={H}> {leave1} the {T} {atQ} {due}, and {get1} {i3} for {his1} trouble.",
         "{due} the {T} {be} where it should be, and the people {atQ} {clap+} their hands.",
-        "The {T} {arrive} {due}, just as {O} had wished. {atQ} everybody {want} to shake {Hs} "
-        "hand.",
+        "The {T} {arrive} {due}, just as {O} had wished. {atQ} everybody {want} to shake {Hs} hand.",
     ),
     "errand/failed": (
         "{H} {reach1} the {Q} much too late, and <loss=the {T} {be} in pieces>.",

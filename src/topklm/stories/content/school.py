@@ -1,6 +1,6 @@
 """School: classroom, teacher, tests."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="school",
@@ -51,18 +51,14 @@ TOPIC = Topic(
     troubles=(
         "Then {H} {see1} the date on the exam paper: it {be} today, and not tomorrow.",
         "Somebody {have} put a rude note on the desk, and the professor {point} at {Ho}.",
-        "The pen {run} dry in the middle of the exam, and the professor {say} that time {be} "
-        "short.",
-        "The hamster {be} out of its cage and in the bag of the headmaster, and he {be} just "
-        "opening it.",
+        "The pen {run} dry in the middle of the exam, and the professor {say} that time {be} short.",
+        "The hamster {be} out of its cage and in the bag of the headmaster, and he {be} just opening it.",
     ),
     talks=(
         '"<sf=<question=What is the date today?>>" {F} {ask}. "<sh=The last one before the '
         'exam,>" {H} '
         "{say1}.",
-        '"<sh=<question=May I borrow your pen?>>" {H} {ask1}. "<sf=You still have my old one,>" '
-        "{F} "
-        "{say}.",
+        '"<sh=<question=May I borrow your pen?>>" {H} {ask1}. "<sf=You still have my old one,>" {F} {say}.',
         '"<sf=<question=Who wrote this note?>>" {F} {ask}. "<sh=Somebody who cannot spell my '
         'name,>" '
         "{H} {say1}.",

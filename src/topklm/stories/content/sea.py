@@ -1,6 +1,6 @@
 """The sea: harbour, boats, seals and storms."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="sea",
@@ -23,8 +23,7 @@ TOPIC = Topic(
         "Out on the rock a gull {crack} a crab, and the next wave {carry} the shell away.",
         "{H} {sit1} on the deck and {pull1} small fish out of the net.",
         "The net {be} full of herring, and the deck {be} shining with silver.",
-        "Water {be} slapping against the bow, and somewhere a loose rope {be} knocking on the "
-        "mast.",
+        "Water {be} slapping against the bow, and somewhere a loose rope {be} knocking on the mast.",
         "Three gulls {be+} riding on the bow of the oldest boat, as if they had paid for it.",
         "The tide {be} out, and the boats {lie+} on their sides like sleeping cows.",
         "In the distance a lighthouse {be} blinking, and the ferry {answer} with its horn.",
@@ -37,8 +36,7 @@ TOPIC = Topic(
     ),
     troubles=(
         "Suddenly a great wave {break} over the bow and {sweep} everything across the deck.",
-        "Fog {roll} in from the reef, and nobody {can} see the rock until the hull {scrape} over "
-        "it.",
+        "Fog {roll} in from the reef, and nobody {can} see the rock until the hull {scrape} over it.",
         "Then the net {catch} on something heavy, the boat {lean} over, and water {pour} in.",
         "With a crack the mast {break} in the surf, and the sails {go+} down with it.",
     ),

@@ -1,6 +1,6 @@
 """All topics, in the order in which they are drawn and listed."""
 
-from topklm.stories.content import (
+from . import (
     farm,
     food,
     forest,
@@ -15,7 +15,7 @@ from topklm.stories.content import (
     weather,
     work,
 )
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPICS: tuple[Topic, ...] = tuple(
     module.TOPIC

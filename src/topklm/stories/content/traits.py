@@ -36,8 +36,7 @@ TRAITS = (
             "the way {be} free.",
         ),
         (
-            "<trait:decides={H} {look1} in the same place a third time, slowly, one corner after "
-            "the other>.",
+            "<trait:decides={H} {look1} in the same place a third time, slowly, one corner after the other>.",
             "The others {get+} tired of it. <trait:decides={H} {move1} on from one thing to the "
             "next, all afternoon, without hurry>.",
         ),
@@ -57,8 +56,8 @@ TRAITS = (
             "<trait:decides={H} {take1} a deep breath and {do1} the one thing that nobody else "
             "{dare} "
             "to do>.",
-            "{H} {be1} afraid, like all the others. <trait:decides=But {he1} {close1} {his1} "
-            "hands to fists and {walk1} forward>.",
+            "{H} {be1} afraid, like all the others. <trait:decides=But {he1} {close1} {his1} hands to "
+            "fists and {walk1} forward>.",
         ),
         (
             "One room {be} left, and it {be} dark. <trait:decides={H} {go1} in alone, although "
@@ -126,8 +125,7 @@ TRAITS = (
         "kind",
         True,
         (
-            "{H} {be1} <trait:told=kind, and even the stray cats {follow+} {him1} down the "
-            "street>.",
+            "{H} {be1} <trait:told=kind, and even the stray cats {follow+} {him1} down the street>.",
             "<trait:told={H} {cannot} see anybody cry without stopping to help>.",
             "<trait:told={H} {share1} {his1} last piece of bread with anybody who {look} hungry>.",
         ),
@@ -143,8 +141,7 @@ TRAITS = (
         (
             "<trait:decides={H} {do1} not shout at anybody. {He1} {ask1} softly, and {listen1} to "
             "every answer>.",
-            "<trait:decides={H} {see1} how tired the others {be+}, and {make1} tea for all of "
-            "them first>.",
+            "<trait:decides={H} {see1} how tired the others {be+}, and {make1} tea for all of them first>.",
         ),
         (
             "<trait:decides={H} {think1} of how glad {F} {will} be, and {give1} {O} a piece of "
@@ -186,8 +183,7 @@ TRAITS = (
             "{come+} home again>.",
         ),
         (
-            "<trait:decides={H} {do1} not check anything. One knot {be} loose, and one {be} "
-            "enough>.",
+            "<trait:decides={H} {do1} not check anything. One knot {be} loose, and one {be} enough>.",
             "<trait:decides={H} {put1} it down on the very edge and {turn1} away>, and everybody "
             "{hear} the crash.",
             "<trait:decides={H} {forget1} to close the lid>, and the wind {do} the rest.",
@@ -195,8 +191,7 @@ TRAITS = (
         (
             "<trait:decides={H} {look1} with one eye and {talk1} all the while>, and {walk1} past "
             "the right place twice.",
-            "<trait:decides={H} {put1} everything into one big heap>, and now nobody {can} find "
-            "anything.",
+            "<trait:decides={H} {put1} everything into one big heap>, and now nobody {can} find anything.",
         ),
         ("<trait:decides={H} {leave1} the door of the cupboard wide open>.",),
     ),
@@ -206,16 +201,15 @@ TRAITS = (
         (
             "{H} {be1} <trait:told=greedy, and a full plate {be} never full enough>.",
             "<trait:told=Whatever {H} {have1}, {he1} {want1} two of it>.",
-            "<trait:told={H} always {take1} the biggest piece, and then {look1} at the others' "
-            "plates>.",
+            "<trait:told={H} always {take1} the biggest piece, and then {look1} at the others' plates>.",
         ),
         (
             "There {be} enough for all. <trait:decides={H} {want1} more than {his1} part and "
             "{reach1} out for the rest>, and so {he1} {lose1} everything.",
             "<trait:decides={H} {cannot} leave the last piece alone>, and while {his1} hands {be+} "
             "full the chance {slip} away.",
-            "<trait:decides={H} {put1} more and more into {his1} pockets until the seams "
-            "{burst+}>, and everything "
+            "<trait:decides={H} {put1} more and more into {his1} pockets until the seams {burst+}>, and "
+            "everything "
             "{fall} into the dirt.",
         ),
         (
@@ -231,8 +225,7 @@ TRAITS = (
         (
             "{H} {be1} <trait:told=proud, much too proud to ask anybody for help>.",
             "<trait:told=Nobody {have} ever heard {Ho} say that {he1} {be1} wrong>.",
-            "<trait:told={H} {walk1} with {his1} nose in the air and {greet1} only important "
-            "people>.",
+            "<trait:told={H} {walk1} with {his1} nose in the air and {greet1} only important people>.",
         ),
         (
             "A single question would have been enough. <trait:decides={H} {do1} not ask it, "
@@ -245,8 +238,7 @@ TRAITS = (
             "hear>, and {go1} on with {his1} head held high.",
         ),
         (
-            "<trait:decides={H} {do1} not let anybody see that {he1} {need1} help>, and {go1} on "
-            "alone.",
+            "<trait:decides={H} {do1} not let anybody see that {he1} {need1} help>, and {go1} on alone.",
             "A child {know} where to look. <trait:decides={H} {do1} not listen to children>.",
         ),
         ("<trait:decides={H} {cannot} bear to look like somebody who {know} nothing>.",),
@@ -264,8 +256,7 @@ TRAITS = (
         (
             "There {be} still time. <trait:decides={H} {lie1} down for five minutes, and the five "
             "minutes {become+} an hour>.",
-            "<trait:decides={H} {yawn1} and {leave1} the rest for tomorrow>, but tomorrow {be} too "
-            "late.",
+            "<trait:decides={H} {yawn1} and {leave1} the rest for tomorrow>, but tomorrow {be} too late.",
             "<trait:decides={H} {do1} half of what {have} to be done and {hope1} for the best>. "
             "Half {be} not enough.",
         ),
@@ -273,10 +264,7 @@ TRAITS = (
             "<trait:decides={H} {look1} for three minutes, {sit1} down and {close1} {his1} eyes>.",
             "<trait:decides={H} {look1} only where {he1} {can} look without getting up>.",
         ),
-        (
-            "It {be} less work to talk than to keep silent, <trait:decides=and {H} {take1} the "
-            "easy way>.",
-        ),
+        ("It {be} less work to talk than to keep silent, <trait:decides=and {H} {take1} the easy way>.",),
     ),
     Trait(
         "hasty",
@@ -288,12 +276,11 @@ TRAITS = (
             "tea {be} ready>.",
         ),
         (
-            "<trait:decides={H} {do1} not wait to hear the end. {He1} {run1} off at once, in the "
-            "wrong direction>.",
+            "<trait:decides={H} {do1} not wait to hear the end. {He1} {run1} off at once, in the wrong "
+            "direction>.",
             "One more minute would have been enough. <trait:decides={H} {pull1} too soon and too "
             "hard>, and something {break} with a snap.",
-            "<trait:decides={H} {jump1} before {he1} {look1}>, and {land1} where nobody {want} to "
-            "land.",
+            "<trait:decides={H} {jump1} before {he1} {look1}>, and {land1} where nobody {want} to land.",
         ),
         (
             "<trait:decides={H} {run1} through all the rooms and {see1} nothing in any of them>.",
@@ -306,8 +293,7 @@ TRAITS = (
         "forgetful",
         False,
         (
-            "{H} {be1} <trait:told=forgetful, and {tie1} knots in handkerchiefs that {he1} then "
-            "{lose1}>.",
+            "{H} {be1} <trait:told=forgetful, and {tie1} knots in handkerchiefs that {he1} then {lose1}>.",
             "<trait:told={H} {can} look for {his1} hat for an hour while wearing it>.",
             "<trait:told={H} {can} go to the shop for bread and come home with a comb>.",
         ),
@@ -316,12 +302,10 @@ TRAITS = (
             "and "
             "while {he1} {think1}, the time {run} out.",
             "There {be} one thing to remember. <trait:decides=It {go} clean out of {Hs} head>.",
-            "<trait:decides={H} {have1} left the most important thing at home>, and {see1} it "
-            "only now.",
+            "<trait:decides={H} {have1} left the most important thing at home>, and {see1} it only now.",
         ),
         (
-            "<trait:decides={H} {cannot} for the life of {him1} remember where {he1} {have1} last "
-            "used it>.",
+            "<trait:decides={H} {cannot} for the life of {him1} remember where {he1} {have1} last used it>.",
             "<trait:decides=After an hour {H} {can} no longer say what {he1} {be1} looking for>.",
         ),
         ("<trait:decides={H} {forget1} that it {be} a secret at all>.",),

@@ -1,6 +1,6 @@
 """Travel: trains, hotels, borders, deserts."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="travel",

@@ -1,6 +1,6 @@
 """Weather: the station on the mountain, storms and forecasts."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="weather",
@@ -40,15 +40,13 @@ TOPIC = Topic(
         "{H} {write1} a number into the book every hour, even at night.",
         "There {be} light snow in the air, not enough for a snowball.",
         "The book of the station {say} that it {be} the coldest day in forty years.",
-        "A balloon {be} drifting over the glacier, and somebody in it {be} calling for a cup "
-        "of tea.",
+        "A balloon {be} drifting over the glacier, and somebody in it {be} calling for a cup of tea.",
     ),
     troubles=(
         "Then a bolt {strike} the tower, and every instrument {go} dead.",
         "The light breeze {become} a gale, and the door {fly} off its hinges.",
         "The cold {freeze} the cable, and the balloon {tear} itself loose.",
-        "The cloud {come} down like a lid, and between the snow and the sky there {be} no "
-        "line any more.",
+        "The cloud {come} down like a lid, and between the snow and the sky there {be} no line any more.",
     ),
     talks=(
         '"<sh=<question=Will there be hail?>>" {H} {ask1}. "<sf=Ask the barometer, it lies less '
@@ -57,8 +55,7 @@ TOPIC = Topic(
         '"<sf=The cold gets into my bones,>" {F} {say}. "<sh=<question=And the wind?>>" {H} '
         "{ask1}. "
         '"<sf=Into my hat.>"',
-        '"<sf=Only light rain tomorrow,>" {F} {say}. "<sh=You said that before the flood,>" {H} '
-        "{say1}.",
+        '"<sf=Only light rain tomorrow,>" {F} {say}. "<sh=You said that before the flood,>" {H} {say1}.',
         '"<sf=<question=Was that a bolt?>>" {F} {ask}. "<sh=Count to three, then you will '
         'hear,>" {H} {say1}.',
     ),

@@ -1,6 +1,6 @@
 """Work: workshop, factory, building site and office."""
 
-from topklm.stories.content.topic import Topic
+from .topic import Topic
 
 TOPIC = Topic(
     name="work",
