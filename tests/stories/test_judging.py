@@ -75,3 +75,11 @@ def test_a_few_wrong_words_do_not_confuse_the_judge() -> None:
     f1 = [2 * right[concept] / named[concept] for concept in contextual]
     assert sum(f1) / len(f1) > 0.97
     assert min(f1) > 0.85
+
+
+def test_one_sentence_is_judged_by_what_it_holds() -> None:
+    judgement = judge("Mara promised to bring the oar back before dark.")
+    assert judgement.topic == "sea"
+    assert judgement.people == ("Mara",)
+    assert {"promise", "name:hero"} <= judgement.concepts
+    assert not {"name:friend", "name:other", "pronoun:hero", "promise:kept"} & judgement.concepts

@@ -20,9 +20,8 @@ from topklm.stories.template import (
 
 # Regular verbs of two syllables, or with a silent e: they do not double their last letter.
 ALLOWED = {
-    *("bandaged", "blamed", "buttoned", "celebrated", "divided", "examined", "frightened"),
-    *("galloped", "happened", "hesitated", "hoped", "invited", "listened", "managed", "named"),
-    *("opened", "prescribed", "scraped", "sharpened", "traded", "visited", "whined"),
+    *("blamed", "celebrated", "frightened", "galloped", "hoped", "listened", "managed", "opened"),
+    "scraped",
 }
 PAST = Grammar("past", first_person=False)
 SLOTS = frozenset({"H", "T"})

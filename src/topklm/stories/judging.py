@@ -32,11 +32,12 @@ _SHARE = 0.4  # of a run that must lie inside the concept
 _PRECISION = 0.98  # share of a cue's occurrences that touch its concept
 _BEFORE_SEASON = frozenset({"that", "every", "is", "was", "in"})
 _QUOTE = re.compile(r'"[^"]*"')
+_PERSONAL = re.compile(r"\b(?:he|him|his|she|her|himself|herself)\b", re.IGNORECASE)
 _DENIAL = {"lie": "denial", "denial:true": "denial"}
-_ALWAYS = ("name:friend", "name:other", "pronoun:hero")
+_NAMES = ("name:hero", "name:friend", "name:other")  # in the order in which a story needs them
 # Labels of single words, or decided by the sentence before: most of a cue lies around them.
 _MARKS = frozenset({"giver", "receiver", "pronoun:friend", "pronoun:other", "irony"})
-_RULED = frozenset({"holder", "thing:lost", "name:hero", *_ALWAYS})
+_RULED = frozenset({"holder", "thing:lost", "pronoun:hero", *_NAMES})
 # Concepts that come only with a central thing that somebody holds.
 _HANDED = frozenset({"giver", "receiver", "secret", "search", "loss"})
 _PRONOUNS = {
@@ -157,9 +158,9 @@ def _cues() -> dict[Run, tuple[str, ...]]:
     return {run: tuple(concepts) for run, concepts in cues.items()}
 
 
-def _by_rule(concepts: set[str], text: str) -> set[str]:
+def _by_rule(concepts: set[str]) -> set[str]:
     """Return the concepts that no single sentence shows, given those that sentences show."""
-    found = {*_ALWAYS}
+    found = set()
     if "denial" in concepts:  # the same words in both cases; what came out later decides
         found.add("lie" if "confession" in concepts else "denial:true")
     if "search" in concepts or {"promise", "loss"} <= concepts:
@@ -168,8 +169,15 @@ def _by_rule(concepts: set[str], text: str) -> set[str]:
         found.add("giver")
     if concepts & _HANDED:
         found.add("holder")
-    if not re.search(r"\b(?:I|my|me)\b", _QUOTE.sub("", text)):
-        found.add("name:hero")
+    return found
+
+
+def _roles(text: str, n_people: int) -> set[str]:
+    """Return whose names and pronouns a text has room for; who tells a story is not named in it."""
+    told_by_hero = re.search(r"\b(?:I|my|me)\b", _QUOTE.sub("", text)) is not None
+    found = set(_NAMES[1 : n_people + 1] if told_by_hero else _NAMES[:n_people])
+    if n_people and (told_by_hero or _PERSONAL.search(text)):
+        found.add("pronoun:hero")
     return found
 
 
@@ -221,8 +229,7 @@ def judge(text: str) -> Judgement:
     concepts |= _senses(words, topic)
     named = {name.lower(): name for name in (*WOMEN, *MEN)}
     people = tuple(dict.fromkeys(named[word] for word in words if word in named))
-    if people:
-        concepts |= _by_rule(concepts, text)
+    concepts |= _by_rule(concepts) | _roles(text, len(people))
     concepts.discard("denial")
     return Judgement(
         topic=topic,

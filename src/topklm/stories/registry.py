@@ -128,7 +128,7 @@ def word_concepts() -> dict[str, tuple[str, ...]]:
     """Return for every word (lower case) the lexical concepts that it carries everywhere."""
     table: dict[str, list[str]] = {}
     for concept, (_, words, bases) in LEXICON.items():
-        forms = [word.lower() for word in words.split() if not word.endswith("_")]
+        forms = words.lower().split()
         forms += [form for base in bases.split() for form in verbs()[base]]
         for form in dict.fromkeys(forms):
             table.setdefault(form, []).append(concept)

@@ -129,7 +129,7 @@ def draw(dice: Dice) -> Variables:
         topic=topic.name,
         plot=one(_PLOT_NAMES),
         tense=one(_TENSES),
-        narrator="first" if dice.chance(0.4) else "third",
+        narrator="first" if dice.chance(0.45) else "third",
         season=one(SEASONS),
         time=one(_TIME_NAMES),
         mood=one(MOODS),

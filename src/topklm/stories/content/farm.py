@@ -37,7 +37,7 @@ TOPIC = Topic(
         "The rooster {stand} on the manure and {announce} the time, wrong as always.",
         "A cow {chew} and {chew} and {look} into the distance.",
         "The donkey {do} not want to move until somebody {scratch} its ears.",
-        "Swarms of flies {follow+} the tractor down the lane.",
+        "Hungry crows {follow+} the tractor down the lane.",
         "In the corner of the barn a mouse {be} building a nest out of an old newspaper.",
         "The farmer {be} talking to his cows about the price of milk.",
         "A grey crane {be} standing on one leg in the ditch, as still as a post.",

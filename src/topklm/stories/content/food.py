@@ -35,7 +35,7 @@ TOPIC = Topic(
         "A smell of cinnamon {walk} through the dining room and {sit} down at every table.",
         "The baker {be} white from head to foot, and {leave} white steps behind him.",
         "The soup {need} salt, the cook {say}, and the cook {need} a holiday.",
-        "Potatoes {roll+} over the floor, and the cat {follow} them.",
+        "Potatoes {roll+} over the floor, and the cat {go} after them.",
         "A guest {be} ordering the whole menu, from the first line to the last.",
         "Garlic {hang} from the ceiling in long white plaits.",
         "The jam {be} cooling in forty jars, and a wasp {be} reading the labels.",

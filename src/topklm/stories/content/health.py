@@ -44,15 +44,15 @@ TOPIC = Topic(
         "Somebody {cough}, and the whole waiting room {cough} back.",
         "{H} {read1} all the old magazines and {feel1} three new diseases coming.",
         "A girl {be} showing everybody the nail that she {have} lost and kept in a box.",
-        "The dentist {be} singing, and his patient {cannot} ask him to stop.",
+        "The dentist {be} singing, and the man in his chair {cannot} ask him to stop.",
         "Every organ has its hour, {say} the old doctor, and {look} at the clock.",
         "The nurse {put} a pill into every palm and {wait} until it {be} swallowed.",
     ),
     troubles=(
-        "Then a patient {press} both hands to his chest and {fall} off the chair.",
+        "Then an old man {press} both hands to his chest and {fall} off the chair.",
         "The surgeon {need} a new organ within the hour, and the ambulance {be} stuck in the snow.",
         "Overnight the cold {become} a fever, and in the morning nobody in the ward {can} stand up.",
-        "A rusty nail has to be pulled out, and nobody {can} find the doctor.",
+        "A rusty nail {have} to be pulled out, and nobody {can} find the doctor.",
     ),
     talks=(
         '"<sf=<question=How is your cold?>>" {F} {ask}. "<sh=Better than I am,>" {H} {say1}.',

@@ -10,7 +10,7 @@ _LOAN = {
     ),
     "loan/lend": (
         "{F} {own} {a T} that once belonged to {his2} (grandfather|teacher|oldest friend). "
-        "<giver={F}> {hand} it to <receiver={Ho}> (without a word|with both hands).",
+        "<giver={F}> {pass} it to <receiver={Ho}> (without a word|with both hands).",
         '"<sf=Take my {T},>" {F} {say}, "<sf=but be careful with it. It is the only one I have.>" '
         "So <giver={F}> {lend} it to <receiver={Ho}>.",
         "<giver={F}> {have} {a T}, old but good, and {give} it to <receiver={Ho}> for the day.",
@@ -30,14 +30,14 @@ _LOAN = {
         "<promise={due} the {T} {will} be back on its shelf: {H} {promise1} it twice>.",
     ),
     "loan/saved": (
-        "So nothing {happen} to the {T}, and nothing {happen} to {Ho}.",
+        "So the {T} {be} not lost, and {H} {breathe1} again.",
         "When it {be} over, {H} {be1} tired and wet, but {he1} {hold1} the {T} in {his1} hands.",
         "Not a scratch {be} to be seen on the {T}.",
         "{H} {look1} at the {T} from all sides, and it {be} as good as before.",
     ),
     "loan/ruined": (
         "When it {be} over, <loss=the {T} {be} gone>, and nothing {can} bring it back.",
-        "<loss=The {T} {be} ruined>, and {H} {stare1} at what {be} left of it.",
+        "<loss=The {T} {be} ruined>, and {H} {look1} at what {be} left of it.",
         "{H} {come1} out of it well enough, but <loss=the {T} {be} lost>.",
         "{H} {reach1} for the {T}, and <loss={his1} hand {find} nothing but air>.",
     ),
@@ -87,7 +87,7 @@ def _denials(concept: str) -> tuple[str, ...]:
 
 _LOST = {
     "lost/have": (
-        "{H} {own1} {a T}, a present from {his1} (mother|father), and {take1} it everywhere.",
+        "{H} {have1} {a T}, a present from {his1} (mother|father), and {take1} it everywhere.",
         "<giver={F}> had once given {a T} to <receiver={Ho}>, and {he1} {love1} it more than anything.",
         "On {his1} birthday {H} had been given {a T}, and {he1} {keep1} it beside {his1} bed.",
         "Of all {his1} things {H} {like1} the {T} best. It {be} a present from <giver={F}>.",
@@ -149,8 +149,7 @@ _ERRAND = {
         "{H} "
         "{say1} yes.",
         "{O}, the {role}, {have} a bad leg, and the {T} {have} to be {atQ} {due}. So {H} {take1} it.",
-        "The people {atQ} {wait+} for {a T}. <giver={O}>, the {role}, {hand} it to "
-        "<receiver={Ho}> to "
+        "The people {atQ} {wait+} for {a T}. <giver={O}>, the {role}, {pass} it to <receiver={Ho}> to "
         "bring there {due}.",
     ),
     "errand/warn": (
@@ -170,7 +169,7 @@ _ERRAND = {
         "It {be} hard not to {warning}. <warning:ignored={H} {say1} that once {do} not count>.",
     ),
     "errand/delivered": (
-        "<giver={H}> {hand1} over the {T} {atQ} {due}, and {get1} {i3} for {his1} trouble.",
+        "<giver={H}> {leave1} the {T} {atQ} {due}, and {get1} {i3} for {his1} trouble.",
         "{due} the {T} {be} where it should be, and the people {atQ} {clap+} their hands.",
         "The {T} {arrive} {due}, just as {O} had wished. {atQ} everybody {want} to shake {Hs} hand.",
     ),

@@ -33,7 +33,7 @@ TOPIC = Topic(
     scenes=(
         "A girl {swing} the bat, and the ball {fly} over the fence into the next garden.",
         "Every bat {have} a name burnt into its handle, and no player {lend} it to another.",
-        "Rain {have} turned the pitch to mud, and the striker {slide} farther than the ball.",
+        "Rain {have} turned the pitch to mud, and the striker {go} farther than the ball.",
         "Two men {be+} painting white lines on the pitch and arguing about which one {be} straight.",
         "In the ring two boxers {dance+} round each other like careful cats.",
         "The bell {call}, and a boxer with red gloves {climb} into the ring.",
@@ -48,7 +48,7 @@ TOPIC = Topic(
         "In the ring somebody {be} practising alone, hitting the air again and again.",
     ),
     troubles=(
-        "In the second half of the match {H} {slip1} and {land1} on {his1} back, and the crowd {groan}.",
+        "In the second half of the match {H} {fall1} and {land1} on {his1} back, and the crowd {groan}.",
         "Then the bat {crack} with a noise like a gunshot, and the rival team {cheer}.",
         "The score {be} three to nothing, and the trainer {walk} off the pitch in despair.",
         "The referee {give} a penalty in the very last minute, and the whole team {go} pale.",

@@ -56,8 +56,8 @@ TRAITS = (
             "<trait:decides={H} {take1} a deep breath and {do1} the one thing that nobody else "
             "{dare} "
             "to do>.",
-            "{H} {be1} afraid, like all the others. <trait:decides=But {he1} {close1} {his1} "
-            "hands to fists and {step1} forward>.",
+            "{H} {be1} afraid, like all the others. <trait:decides=But {he1} {close1} {his1} hands to "
+            "fists and {walk1} forward>.",
         ),
         (
             "One room {be} left, and it {be} dark. <trait:decides={H} {go1} in alone, although "
@@ -204,11 +204,12 @@ TRAITS = (
             "<trait:told={H} always {take1} the biggest piece, and then {look1} at the others' plates>.",
         ),
         (
-            "There {be} enough for all. <trait:decides={H} {want1} more than {his1} share and "
+            "There {be} enough for all. <trait:decides={H} {want1} more than {his1} part and "
             "{reach1} out for the rest>, and so {he1} {lose1} everything.",
             "<trait:decides={H} {cannot} leave the last piece alone>, and while {his1} hands {be+} "
             "full the chance {slip} away.",
-            "<trait:decides={H} {fill1} {his1} pockets until the seams {burst+}>, and everything "
+            "<trait:decides={H} {put1} more and more into {his1} pockets until the seams {burst+}>, and "
+            "everything "
             "{fall} into the dirt.",
         ),
         (
@@ -237,8 +238,7 @@ TRAITS = (
             "hear>, and {go1} on with {his1} head held high.",
         ),
         (
-            "<trait:decides={H} {do1} not let anybody see that {he1} {need1} help>, and {send1} "
-            "them all away.",
+            "<trait:decides={H} {do1} not let anybody see that {he1} {need1} help>, and {go1} on alone.",
             "A child {know} where to look. <trait:decides={H} {do1} not listen to children>.",
         ),
         ("<trait:decides={H} {cannot} bear to look like somebody who {know} nothing>.",),
@@ -261,10 +261,10 @@ TRAITS = (
             "Half {be} not enough.",
         ),
         (
-            "<trait:decides={H} {search1} for three minutes, {sit1} down and {close1} {his1} eyes>.",
+            "<trait:decides={H} {look1} for three minutes, {sit1} down and {close1} {his1} eyes>.",
             "<trait:decides={H} {look1} only where {he1} {can} look without getting up>.",
         ),
-        ("It {be} less work to talk than to keep silent, <trait:decides=and {H} {choose1} the easy way>.",),
+        ("It {be} less work to talk than to keep silent, <trait:decides=and {H} {take1} the easy way>.",),
     ),
     Trait(
         "hasty",
@@ -276,8 +276,8 @@ TRAITS = (
             "tea {be} ready>.",
         ),
         (
-            "<trait:decides={H} {do1} not wait to hear the end. {He1} {rush1} off at once, in the "
-            "wrong direction>.",
+            "<trait:decides={H} {do1} not wait to hear the end. {He1} {run1} off at once, in the wrong "
+            "direction>.",
             "One more minute would have been enough. <trait:decides={H} {pull1} too soon and too "
             "hard>, and something {break} with a snap.",
             "<trait:decides={H} {jump1} before {he1} {look1}>, and {land1} where nobody {want} to land.",
@@ -302,7 +302,7 @@ TRAITS = (
             "and "
             "while {he1} {think1}, the time {run} out.",
             "There {be} one thing to remember. <trait:decides=It {go} clean out of {Hs} head>.",
-            "<trait:decides={H} {have1} left the most important thing at home>, and {notice1} it only now.",
+            "<trait:decides={H} {have1} left the most important thing at home>, and {see1} it only now.",
         ),
         (
             "<trait:decides={H} {cannot} for the life of {him1} remember where {he1} {have1} last used it>.",

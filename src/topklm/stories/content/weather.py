@@ -26,12 +26,12 @@ TOPIC = Topic(
         "drizzle hail hailstones gale breeze clouds rainbow flood observation"
     ),
     scenes=(
-        "A light drizzle {fall}, the kind that one only {notice} on a pair of glasses.",
+        "A light drizzle {fall}, so thin that one only {see} it on a pair of glasses.",
         "The wind {be} light, and the balloon {hang} over the tower like a second moon.",
         "A bolt {break} the sky in two, and the thunder {come} three seconds later.",
         "Each bolt {write} a crooked white line on the clouds.",
         "The cold {come} under the doors and into the shoes.",
-        "Up here the cold {be} an old lodger who never {pay} and never {leave}.",
+        "Up here the cold {be} an old lodger who {do} not pay and {do} not leave.",
         "The weathercock {turn} round once and {forget} why.",
         "The needle of the barometer {sink}, and the forecaster {begin} to sing sadly.",
         "Hailstones as big as cherries {dance+} on the roof.",
