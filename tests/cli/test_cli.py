@@ -306,14 +306,13 @@ def test_a_full_disk_is_one_line_and_loses_nothing(text_file: Path, tmp_path: Pa
 
 
 def test_a_reader_that_stops_reading_is_no_error(trained: Run) -> None:
-    process = subprocess.Popen(
-        [*COMMAND, "info", str(trained.path), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    assert process.stderr.read() == b""
-    assert process.wait() == 0
+    command = [*COMMAND, "info", str(trained.path), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 def test_the_tests_text_is_different_each_time() -> None:

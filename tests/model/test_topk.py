@@ -129,7 +129,7 @@ def test_other_bad_arguments_are_refused() -> None:
         topk(torch.randn(2, 8), 2, by="size")
     with pytest.raises(ValueError, match="choose"):
         TopK(0)
-    with pytest.raises(ValueError, match="blend=3.0"):
+    with pytest.raises(ValueError, match=r"blend=3\.0"):
         TopK(2, blend=3.0)
     with pytest.raises(TypeError, match="int64"):
         topk(torch.arange(8), 2)

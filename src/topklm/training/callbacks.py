@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback
 
-from ..core.files import PARTIAL, seal, write_text
+from ..core.files import PARTIAL, read_json, seal, write_json, write_text
 from ..data.tokenizer import boundary_id
 from .run import read_metrics
 from .schedules import evenly, sparsity_at, trace_steps
@@ -172,10 +172,9 @@ class Tracer(TrainerCallback):
         weights = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items()}
         if model.config.tie_word_embeddings:
             del weights["lm_head.weight"]  # the embedding's, which is there already
-        before = model.config.dtype
-        model.config.dtype = torch.bfloat16
         model.save_pretrained(partial, state_dict=weights)
-        model.config.dtype = before
+        config = read_json(partial / "config.json")
+        write_json(partial / "config.json", {**config, "dtype": "bfloat16"})  # not the model's fp32
         seal(partial, self.directory / f"trace-{step}")
 
 

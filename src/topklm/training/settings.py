@@ -59,7 +59,7 @@ class TrainSettings:
     heads: int = setting(4, "attention heads per block")
     head_dim: int = setting(32, "width of one head, even")
     mlp: int = setting(320, "width of a block's MLP")
-    context: int = setting(128, "tokens per training block")
+    context: int = setting(512, "tokens per training block")
 
     lr: float = setting(2e-3, "peak learning rate")
     batch_tokens: int = setting(4096, "tokens per step, all devices together; a multiple of context")
@@ -171,6 +171,7 @@ def help_of(name: str) -> str:
 
 def normalised(value: Any, declared: str) -> Any:
     """Accept what a user may write in Python: a path for a string, one string for a list, a tuple."""
+    declared = declared.removeprefix("<class '").removesuffix("'>")
     if isinstance(value, PurePath):
         value = str(value)
     if "list[str]" in declared and isinstance(value, str):
