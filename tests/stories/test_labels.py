@@ -41,7 +41,7 @@ def _byte() -> Tokenizer:
 
 
 def _word() -> Tokenizer:
-    tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))  # noqa: S106 -- no password
+    tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     trainer = trainers.WordLevelTrainer(special_tokens=["?"], show_progress=False)
     tokenizer.train_from_iterator((s.text for s in Stories(1).take(300)), trainer)
