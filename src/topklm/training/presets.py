@@ -23,6 +23,7 @@ def small() -> TrainSettings:
         width=768,
         mlp=384,
         context=256,
+        batch_tokens=4096,
         lr=1.5e-3,
     )
 

@@ -43,7 +43,7 @@ class TrainSettings:
     data: list[str] = setting(["stories"], "training text: file, directory, 'stories', 'code', a hub dataset")
     validation: list[str] | None = setting(None, "held-out text; default: 2 % of the documents")
     tokenizer: str = setting("bpe:2048", "bpe:N trains a byte-level BPE of N tokens; or a path or name")
-    tokens: int = setting(1_000_000, "tokens to train on")
+    tokens: int = setting(800_000, "tokens to train on")
     seed: int = setting(0, "seed of the weights, of the order of the data, of everything")
 
     dense: bool = setting(False, "train the dense twin: no TopK, everything else the same")
@@ -62,7 +62,7 @@ class TrainSettings:
     context: int = setting(512, "tokens per training block")
 
     lr: float = setting(2e-3, "peak learning rate")
-    batch_tokens: int = setting(4096, "tokens per step, all devices together; a multiple of context")
+    batch_tokens: int = setting(1024, "tokens per step, all devices together; a multiple of context")
     device_tokens: int = setting(0, "tokens a device takes at once, the rest by accumulation; 0: all")
     warmup_share: float = setting(0.05, "share of the steps over which the learning rate rises")
     weight_decay: float = setting(0.1, "AdamW's weight decay")
