@@ -19,6 +19,7 @@ TEXT_TOKENS = 100
 TOKENS_SHOWN = 6
 READ_TOKENS = 16_384
 ENOUGH_FIRINGS = 64
+COMMON_TOKENS = 100
 
 
 def quickstart(
@@ -69,8 +70,8 @@ def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, list[tuple[str,
     """Choose neurons by a rule, and list their tokens.
 
     The rule: of the neurons that fire at least 64 times in the text read (or as often as any
-    does), those whose activation is spread over the fewest token types, each with another top
-    token.
+    does), and most of all on a token that is not among the 100 commonest, those whose activation
+    is spread over the fewest token types, each with another top token.
     """
     import torch
 
@@ -88,14 +89,12 @@ def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, list[tuple[str,
     entropy = token_entropy(mass)
     firings = torch.bincount(codes.indices.long(), minlength=codes.width)
     entropy[firings < min(ENOUGH_FIRINGS, int(firings.max()))] = torch.nan
+    common = set(torch.bincount(ids.flatten()).argsort(descending=True)[:COMMON_TOKENS].tolist())
     rows: list[tuple[str, list[tuple[str, float]]]] = []
-    seen: set[int] = set()
-    for feature in entropy.argsort().tolist():
-        if entropy[feature].isnan() or len(rows) == NEURONS_SHOWN:
-            break
+    for feature in entropy.argsort()[: int((~entropy.isnan()).sum())].tolist():
         best = top_tokens(mass, feature, TOKENS_SHOWN)
-        if best[0][0] not in seen:
-            seen.add(best[0][0])
+        if best[0][0] not in common and len(rows) < NEURONS_SHOWN:
+            common.add(best[0][0])
             named = [(tokenizer.decode([token]), share) for token, share in best]
             rows.append((str(Neuron(layer, feature)), named))
     return rows
