@@ -19,7 +19,7 @@ TEXT_TOKENS = 100
 TOKENS_SHOWN = 6
 READ_TOKENS = 16_384
 ENOUGH_FIRINGS = 64
-COMMON_TOKENS = 100
+COMMON_SHARE = 0.05
 
 
 def quickstart(
@@ -69,9 +69,10 @@ def quickstart(
 def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, list[tuple[str, float]]]]:
     """Choose neurons by a rule, and list their tokens.
 
-    The rule: of the neurons that fire at least 64 times in the text read (or as often as any
-    does), and most of all on a token that is not among the 100 commonest, those whose activation
-    is spread over the fewest token types, each with another top token.
+    The rule: of the neurons that fire at least 64 times in the text read (in a short one, an eighth
+    of the most), and above all on a token outside the commonest 5 % of types, those whose activation
+    is spread over the fewest token types, each with another top token. Where no neuron prefers such a
+    token, any will do.
     """
     import torch
 
@@ -88,13 +89,15 @@ def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, list[tuple[str,
     mass = token_mass(codes, ids.flatten(), vocabulary=len(tokenizer))
     entropy = token_entropy(mass)
     firings = torch.bincount(codes.indices.long(), minlength=codes.width)
-    entropy[firings < min(ENOUGH_FIRINGS, int(firings.max()))] = torch.nan
-    common = set(torch.bincount(ids.flatten()).argsort(descending=True)[:COMMON_TOKENS].tolist())
-    rows: list[tuple[str, list[tuple[str, float]]]] = []
-    for feature in entropy.argsort()[: int((~entropy.isnan()).sum())].tolist():
-        best = top_tokens(mass, feature, TOKENS_SHOWN)
-        if best[0][0] not in common and len(rows) < NEURONS_SHOWN:
-            common.add(best[0][0])
-            named = [(tokenizer.decode([token]), share) for token, share in best]
-            rows.append((str(Neuron(layer, feature)), named))
-    return rows
+    entropy[firings < min(ENOUGH_FIRINGS, int(firings.max()) // 8)] = torch.nan
+    by_use = torch.bincount(ids.flatten(), minlength=len(tokenizer)).argsort(descending=True)
+    common = set(by_use[: int(COMMON_SHARE * len(by_use))].tolist())
+    ordered = entropy.argsort()[: int((~entropy.isnan()).sum())].tolist()
+    best = {feature: top_tokens(mass, feature, TOKENS_SHOWN) for feature in ordered}
+    telling = [feature for feature in ordered if best[feature][0][0] not in common] or ordered
+    first_of = {best[feature][0][0]: feature for feature in reversed(telling)}  # the narrowest for each
+    chosen = [feature for feature in telling if first_of[best[feature][0][0]] == feature]
+    return [
+        (str(Neuron(layer, feature)), [(tokenizer.decode([token]), share) for token, share in best[feature]])
+        for feature in chosen[:NEURONS_SHOWN]
+    ]
