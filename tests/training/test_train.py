@@ -21,7 +21,8 @@ from topklm.core.files import damage, sha256_file
 from topklm.data import load_corpus, load_tokenizer
 from topklm.model import TopKLMForCausalLM
 from topklm.training import Interrupted, Run, load, resume, train
-from topklm.training.loop import find_corpora, new_model
+from topklm.training.loop import new_model
+from topklm.training.prepare import find_corpora
 from topklm.training.run import read_settings
 from topklm.training.schedules import trace_steps
 from topklm.training.trainer import Shuffled, TopKTrainer

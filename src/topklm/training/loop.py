@@ -5,18 +5,16 @@ import importlib.util
 import os
 import shlex
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from transformers import TrainingArguments, set_seed
+from transformers import set_seed
 
 from .. import __version__
-from ..core.errors import CorpusError, InputError, RunError, TopKLMError
+from ..core.errors import InputError, RunError, TopKLMError
 from ..core.files import (
     PARTIAL,
     disk_full_is_said,
@@ -26,21 +24,18 @@ from ..core.files import (
     remove_partial,
     write_json,
 )
-from ..core.progress import counted
-from ..data import Blocks, Packed, load_corpus, load_tokenizer, pack
-from ..data.corpus import Corpus, validation_files
-from ..data.tokenizer import boundary_id, fingerprint, vocabulary_size
+from ..data import Blocks, Packed
+from ..data.corpus import Corpus
+from ..data.tokenizer import boundary_id, vocabulary_size
 from ..model import TopKLMForCausalLM
+from .arguments import check_trackers, spread, trackers, training_arguments
 from .callbacks import Pace, Recorder, Tracer, sampler
 from .machine import Machine
+from .prepare import Say, find_corpora, prepare, with_absolute_paths
 from .progress import ProgressBar
-from .run import FORMAT, Run, load_run_tokenizer, quiet_transformers
+from .run import FORMAT, Run, quiet_transformers
 from .settings import TrainSettings
 from .trainer import Shuffled, TopKTrainer
-
-Say = Callable[[str], None]
-WORK = ".partial-work"
-"""Where the Trainer writes a checkpoint before it is sealed; swept away at every start."""
 
 
 class Interrupted(TopKLMError):
@@ -111,16 +106,6 @@ def resume(out: Path | str, *, say: Say = lambda message: None, console: Console
 SMALL = 300  # a vocabulary for checking sizes before the tokenizer exists
 
 
-def find_corpora(settings: TrainSettings) -> tuple[Corpus, Corpus]:
-    """Find the training and the validation corpus; nothing is read yet."""
-    corpus = load_corpus(settings.data)
-    if settings.validation is not None:
-        return corpus, load_corpus(settings.validation, part="validation")
-    if validation_files(settings.data):
-        return corpus, load_corpus(settings.data, part="validation")
-    return corpus.split()
-
-
 def _run(run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: Console | None) -> Run:
     settings, machine = run.settings, run.machine
     threads = torch.get_num_threads()
@@ -138,65 +123,6 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: 
     finally:
         torch.set_num_threads(threads)
     return Run(run.path)
-
-
-def prepare(
-    run: Run,
-    corpora: tuple[Corpus, Corpus] | None,
-    *,
-    say: Say = lambda message: None,
-    console: Console | None = None,
-) -> tuple[Any, Packed, Packed]:
-    """Get the tokenizer and the packed parts, or what is left to do of them, and note their hashes.
-
-    What is packed already is not read again, so a run can be resumed without its corpus.
-    """
-    settings = run.settings
-    if "corpus" in run.about:
-        parts = [Packed.open(run.path / "data", name) for name in ("train", "validation")]
-        return load_run_tokenizer(run), parts[0], parts[1]
-    if corpora is None:
-        corpora = find_corpora(settings)
-    if "tokenizer_sha256" in run.about:
-        tokenizer = load_run_tokenizer(run)
-    else:
-        say(f"tokenizer: {settings.tokenizer}, from {', '.join(settings.data)}")
-        tokenizer = load_tokenizer(settings.tokenizer, corpus=corpora[0])
-        tokenizer.model_max_length = settings.context
-        tokenizer.save_pretrained(run.path)
-        run.about["tokenizer_sha256"] = fingerprint(tokenizer)
-        write_json(run.path / "train.json", run.about)
-    packed = {
-        name: _packed_part(run, name, corpus, tokenizer, console=console)
-        for name, corpus in zip(("train", "validation"), corpora, strict=True)
-    }
-    run.about["corpus"] = {name: part.about for name, part in packed.items()}
-    write_json(run.path / "train.json", run.about)
-    return tokenizer, packed["train"], packed["validation"]
-
-
-def _packed_part(run: Run, name: str, corpus: Corpus, tokenizer: Any, *, console: Console | None) -> Packed:
-    settings = run.settings
-    limit = None
-    if corpus.endless:
-        share = max(8 * settings.context, min(settings.tokens // 50, 1_000_000))
-        limit = settings.tokens if name == "train" else share
-    try:
-        with counted(console, f"packing {name}", unit="tokens", total=limit) as report:
-            part = pack(corpus, tokenizer, run.path / "data", name, max_tokens=limit, report=report)
-    except CorpusError as error:
-        if name == "validation" and settings.validation is None and "is empty" in str(error):
-            raise CorpusError(
-                "no document fell into the 2 % held out for validation: the corpus is too small; "
-                "give held-out text with --validation"
-            ) from None
-        raise
-    if len(part.tokens) < settings.context:
-        raise CorpusError(
-            f"the {name} part has {len(part.tokens)} tokens, less than one block of "
-            f"{settings.context}; give more text or a smaller --context"
-        )
-    return part
 
 
 def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> TopKLMForCausalLM:
@@ -268,70 +194,6 @@ def newest_checkpoint(run: Run, *, say: Say) -> tuple[Path | None, int]:
     return None, 0
 
 
-def training_arguments(run: Run, *, evaluate_first: bool) -> TrainingArguments:
-    """Translate a run's settings into the Trainer's arguments."""
-    settings, machine = run.settings, run.machine
-    arguments = TrainingArguments(
-        output_dir=str(run.path / "checkpoints" / WORK),
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.device_blocks,
-        per_device_eval_batch_size=settings.device_blocks,
-        gradient_accumulation_steps=settings.batch_blocks // settings.device_blocks,
-        learning_rate=settings.lr,
-        lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": 0.1},
-        warmup_steps=round(settings.warmup_share * settings.steps),
-        weight_decay=settings.weight_decay,
-        adam_beta2=0.95,
-        max_grad_norm=settings.grad_clip,
-        optim="adamw_torch_fused",
-        bf16=machine.precision == "bf16",
-        use_cpu=machine.device == "cpu",
-        torch_compile=settings.compile,
-        dataloader_pin_memory=machine.device == "cuda",
-        seed=settings.seed,
-        eval_on_start=evaluate_first,
-        prediction_loss_only=True,
-        logging_strategy="no",
-        eval_strategy="no",
-        save_strategy="no",
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to=[name for name in settings.report_to if name != "tensorboard"] or "none",
-        run_name=run.path.name,
-    )
-    arguments._n_gpu = min(1, arguments.n_gpu)  # several would multiply the batch by DataParallel
-    return arguments
-
-
-def trackers(run: Run) -> list[Any]:
-    """Make the TensorBoard callback, if asked for; the Trainer would log where we sweep."""
-    if "tensorboard" not in run.settings.report_to:
-        return []
-    from torch.utils.tensorboard import SummaryWriter
-    from transformers.integrations.integration_utils import TensorBoardCallback
-
-    return [TensorBoardCallback(SummaryWriter(str(run.path / "tensorboard")))]
-
-
-def check_trackers(names: list[str]) -> None:
-    """Raise InputError for a tracker that the Trainer does not know or that is not installed."""
-    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
-
-    for name in names:
-        if name not in INTEGRATION_TO_CALLBACK:
-            known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
-            raise InputError(f"unknown tracker {name!r}; choose one of {known}")
-        if importlib.util.find_spec(name) is None:
-            raise InputError(f"the tracker {name!r} is not installed; pip install {name}")
-
-
-def spread(blocks: Blocks, count: int) -> torch.utils.data.Subset[dict[str, torch.Tensor]]:
-    """Take about `count` blocks, evenly spread over all of them."""
-    step = max(1, -(-len(blocks) // max(1, count)))
-    return torch.utils.data.Subset(blocks, range(0, len(blocks), step))
-
-
 def finish(run: Run, model: TopKLMForCausalLM) -> None:
     """Put the final model into the run, weights last, and drop what was only needed to resume."""
     written = run.path / ".partial-final"
@@ -377,21 +239,6 @@ def refuse_several_processes() -> None:
     """Raise InputError under torchrun: the files of a run are written by one process."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("training with several processes is not supported yet; start one")
-
-
-def with_absolute_paths(settings: TrainSettings) -> TrainSettings:
-    """Replace the paths of existing files, so that the run can be resumed from anywhere."""
-
-    def absolute(spec: str) -> str:
-        return str(Path(spec).resolve()) if spec and Path(spec).exists() else spec
-
-    validation = settings.validation
-    return replace(
-        settings,
-        data=[absolute(one) for one in settings.data],
-        validation=None if validation is None else [absolute(one) for one in validation],
-        tokenizer=absolute(settings.tokenizer),
-    )
 
 
 def is_as_good_as_empty(directory: Path) -> bool:

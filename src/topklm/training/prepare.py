@@ -1,0 +1,103 @@
+"""What a run trains on: corpora found, tokenizer made, both parts packed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..core.errors import CorpusError
+from ..core.files import write_json
+from ..core.progress import counted
+from ..data import Packed, load_corpus, load_tokenizer, pack
+from ..data.corpus import Corpus, validation_files
+from ..data.tokenizer import fingerprint
+from .run import Run, load_run_tokenizer
+from .settings import TrainSettings
+
+Say = Callable[[str], None]
+
+
+def find_corpora(settings: TrainSettings) -> tuple[Corpus, Corpus]:
+    """Find the training and the validation corpus; nothing is read yet."""
+    corpus = load_corpus(settings.data)
+    if settings.validation is not None:
+        return corpus, load_corpus(settings.validation, part="validation")
+    if validation_files(settings.data):
+        return corpus, load_corpus(settings.data, part="validation")
+    return corpus.split()
+
+
+def with_absolute_paths(settings: TrainSettings) -> TrainSettings:
+    """Replace the paths of existing files, so that the run can be resumed from anywhere."""
+
+    def absolute(spec: str) -> str:
+        return str(Path(spec).resolve()) if spec and Path(spec).exists() else spec
+
+    validation = settings.validation
+    return replace(
+        settings,
+        data=[absolute(one) for one in settings.data],
+        validation=None if validation is None else [absolute(one) for one in validation],
+        tokenizer=absolute(settings.tokenizer),
+    )
+
+
+def prepare(
+    run: Run,
+    corpora: tuple[Corpus, Corpus] | None,
+    *,
+    say: Say = lambda message: None,
+    console: Console | None = None,
+) -> tuple[Any, Packed, Packed]:
+    """Get the tokenizer and the packed parts, or what is left to do of them, and note their hashes.
+
+    What is packed already is not read again, so a run can be resumed without its corpus.
+    """
+    settings = run.settings
+    if "corpus" in run.about:
+        parts = [Packed.open(run.path / "data", name) for name in ("train", "validation")]
+        return load_run_tokenizer(run), parts[0], parts[1]
+    if corpora is None:
+        corpora = find_corpora(settings)
+    if "tokenizer_sha256" in run.about:
+        tokenizer = load_run_tokenizer(run)
+    else:
+        say(f"tokenizer: {settings.tokenizer}, from {', '.join(settings.data)}")
+        tokenizer = load_tokenizer(settings.tokenizer, corpus=corpora[0])
+        tokenizer.model_max_length = settings.context
+        tokenizer.save_pretrained(run.path)
+        run.about["tokenizer_sha256"] = fingerprint(tokenizer)
+        write_json(run.path / "train.json", run.about)
+    packed = {
+        name: _packed_part(run, name, corpus, tokenizer, console=console)
+        for name, corpus in zip(("train", "validation"), corpora, strict=True)
+    }
+    run.about["corpus"] = {name: part.about for name, part in packed.items()}
+    write_json(run.path / "train.json", run.about)
+    return tokenizer, packed["train"], packed["validation"]
+
+
+def _packed_part(run: Run, name: str, corpus: Corpus, tokenizer: Any, *, console: Console | None) -> Packed:
+    settings = run.settings
+    limit = None
+    if corpus.endless:
+        share = max(8 * settings.context, min(settings.tokens // 50, 1_000_000))
+        limit = settings.tokens if name == "train" else share
+    try:
+        with counted(console, f"packing {name}", unit="tokens", total=limit) as report:
+            part = pack(corpus, tokenizer, run.path / "data", name, max_tokens=limit, report=report)
+    except CorpusError as error:
+        if name == "validation" and settings.validation is None and "is empty" in str(error):
+            raise CorpusError(
+                "no document fell into the 2 % held out for validation: the corpus is too small; "
+                "give held-out text with --validation"
+            ) from None
+        raise
+    if len(part.tokens) < settings.context:
+        raise CorpusError(
+            f"the {name} part has {len(part.tokens)} tokens, less than one block of "
+            f"{settings.context}; give more text or a smaller --context"
+        )
+    return part
