@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import sentences, tiny_settings
+from samples import sentences, tiny_settings
 from topklm.cli.main import main
 from topklm.training import PRESETS, Run
 from topklm.training import train as train_run

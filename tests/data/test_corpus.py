@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import sentences
+from samples import sentences
 from topklm.core.errors import CorpusError
 from topklm.data.corpus import is_held_out, load_corpus, validation_files
 

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 import topklm.data.packing as packing
-from conftest import sentences
+from samples import sentences
 from topklm.core.errors import CorpusError, InputError
 from topklm.data import Blocks, Corpus, Document, Packed, load_tokenizer, pack
 from topklm.data.tokenizer import (

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import SHAPE, sentences
+from samples import SHAPE, sentences
 from topklm.core.errors import InputError
 from topklm.data import Corpus, Document, pack
 from topklm.data.tokenizer import train_tokenizer

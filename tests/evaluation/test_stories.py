@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import SHAPE
+from samples import SHAPE
 from topklm.data.tokenizer import encode_prompt, train_tokenizer
 from topklm.evaluation.stories import halves, kept, story_gap, text_bits
 from topklm.model import TopKLMConfig, TopKLMForCausalLM

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import SHAPE
+from samples import SHAPE
 from topklm.model import TopKLMConfig
 
 

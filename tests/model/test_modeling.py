@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from conftest import SHAPE
+from samples import SHAPE
 from topklm.model import SparseCodes, TopKLMConfig, TopKLMForCausalLM, TopKLMModel
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import tiny_settings
+from samples import tiny_settings
 from topklm.core.errors import CorpusError, InputError, RunError, TrainingError
 from topklm.core.files import damage, sha256_file
 from topklm.data import load_corpus, load_tokenizer
