@@ -98,6 +98,6 @@ class Card:
     other_layers: tuple[Relative, ...] = ()
     """The same index at the other sites, in order of site."""
     facts: dict[str, float] = field(default_factory=dict)
-    """Further numbers by name (`token_entropy`, `concept_f1`, ...), as later columns of the index give them."""
+    """Further numbers by name (`token_entropy`, `concept_f1`, ...), from later columns of the index."""
     labels: tuple[str, ...] = ()
     """Names that people or metrics gave to the feature, best first."""
