@@ -10,12 +10,17 @@ from jaxtyping import install_import_hook
 
 install_import_hook("topklm.metrics", "beartype.beartype")
 
+import hypothesis
 import pytest
 import torch
 
 from samples import SHAPE, sentences, tiny_settings
 from topklm.model import TopKLMConfig, TopKLMForCausalLM
 from topklm.training import Run, train
+
+# No test is timed: the first call of a compiled kernel takes a second, and machines are shared.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture
