@@ -159,3 +159,19 @@ def test_a_full_device_raises_what_we_expect() -> None:
     if os.path.exists("/dev/full"):  # noqa: PTH110
         with pytest.raises(DiskFullError), disk_full_is_said(Path("/dev")), open("/dev/full", "w") as file:  # noqa: PTH123
             file.write("x" * 100_000)
+
+
+def test_freed_memory_is_kept_for_the_next_tensor() -> None:
+    program = """
+import resource, torch
+from topklm.core.memory import keep_freed_memory
+assert keep_freed_memory()
+def faults():
+    torch.ones(2**24)  # 64 MB, above what glibc maps by default
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(2**24)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+assert faults() < 1000
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -24,6 +24,7 @@ from ..core.files import (
     remove_partial,
     write_json,
 )
+from ..core.memory import keep_freed_memory
 from ..data import Blocks, Packed
 from ..data.corpus import Corpus
 from ..data.tokenizer import boundary_id, vocabulary_size
@@ -110,6 +111,7 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: 
     settings, machine = run.settings, run.machine
     threads = torch.get_num_threads()
     torch.set_num_threads(machine.threads)
+    keep_freed_memory()
     try:
         with quiet_transformers():
             sweep(run)
