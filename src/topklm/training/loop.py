@@ -139,7 +139,13 @@ def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> Top
     )
     config._attn_implementation = attention
     set_seed(settings.seed)
-    return TopKLMForCausalLM(config)
+    model = TopKLMForCausalLM(config)
+    if settings.embedding_scale != 1:
+        # Tokens then speak louder than what blocks add at first, while logits begin as they would.
+        with torch.no_grad():
+            model.model.embed_tokens.weight.mul_(settings.embedding_scale)
+            model.model.norm.weight.div_(settings.embedding_scale)
+    return model
 
 
 def _fit(
