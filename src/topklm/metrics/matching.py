@@ -10,7 +10,7 @@ from torch import Tensor
 from ..core.errors import InputError
 from ..core.stats import Estimate, bootstrap_ratio
 from ..model import SparseCodes
-from .batch import Row, mean_row, row
+from .batch import LIVE, Row, mean_row, row
 from .null import shifted
 from .similarity import Overlap, Similarity, similarity
 
@@ -116,7 +116,7 @@ def measure(a: SparseCodes, b: SparseCodes, *, assigned: bool = True, seed: int 
     if assigned:
         overlap = Overlap(a.width, b.width)
         overlap.update(a, b)
-        live_b = similarity(b, b).live
+        live_b = torch.from_numpy(overlap.firings[1] / max(n, 1) > LIVE)
         pairs = assign(overlap.cosine(), live, live_b)
         rows.append(mean_row("assigned_cosine", pairs.cosine, n_tokens=n))
     return rows
