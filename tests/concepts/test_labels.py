@@ -1,5 +1,6 @@
 """Labels of packed texts: the same as the generator's, whatever the packing; another text's are refused."""
 
+import re
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,18 @@ def test_story_words_are_concepts_of_the_stories(packed: Packed, tokenizer: Any)
         "topic:forest",
         "topic:sport",
     ]
+
+
+def test_the_documents_example_runs(
+    packed: Packed, tokenizer: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "metrics.md"
+    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    ids = torch.from_numpy(packed.tokens.astype("int64"))
+    codes = SparseCodes.from_dense(torch.nn.functional.one_hot(ids % 16, 16).float())
+    known = {"packed": packed, "tokenizer": tokenizer, "codes": codes, "token_ids": ids}
+    exec(compile(block, "metrics.md", "exec"), known)  # noqa: S102
+    assert "concept_coverage" in capsys.readouterr().out
 
 
 def test_documents_are_labelled_by_their_columns(tokenizer: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topklm.concepts import Lexicon, english, read_lexicon
+from topklm.concepts import Lexicon, english, read_lexicon, type_classes
 from topklm.core.errors import InputError
 
 
@@ -44,6 +44,13 @@ def test_whole_words_are_counted_exactly(words: list[str]) -> None:
     assert sum(concept == "cat" for _, concept in spans) == sum(word.lower() == "cat" for word in words)
     pairs = [pair for pair in itertools.pairwise(words) if pair[0].lower() == "cat" and pair[1] == "dog"]
     assert sum(concept == "pair" for _, concept in spans) == len(pairs)
+
+
+def test_types_get_the_class_of_their_word_and_others_one_each() -> None:
+    lexicon = Lexicon({"animal": ["cat", "dog"], "colour": ["red"]})
+    classes = type_classes(lexicon, [" cat", "Dog", "red", "ca", "t", " cat cat", ""]).tolist()
+    assert classes[0] == classes[1] != classes[2]
+    assert len(set(classes)) == 6
 
 
 def test_the_english_lexicon_is_as_promised() -> None:

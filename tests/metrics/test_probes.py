@@ -88,7 +88,7 @@ def test_auroc_equals_scikit_learns(seed: int) -> None:
 def test_the_planted_sense_is_separated_and_found() -> None:
     (found,) = senses.senses(text_of(planted().batch), WORDS)
     assert found.separated
-    assert (found.feature, found.meaning, found.auroc) == (SENSE, 0, 1.0)
+    assert (found.feature, found.meaning, tuple(found.auroc)) == (SENSE, 0, (1, 1, 1))
     assert found.ratio == float("inf")
 
 
@@ -210,19 +210,23 @@ def test_directions_of_neurons_are_their_axes() -> None:
     plain, spelled = (absorption.absorption(text, 6, directions=d) for d in (None, torch.eye(WIDTH)))
     assert plain == spelled
     a, b = (perturbation.perturb(text, [0, 1, 6], directions=d) for d in (None, torch.eye(WIDTH)))
-    np.testing.assert_allclose(a.removed[2], b.removed[2])
+    np.testing.assert_allclose(a.falls[2], b.falls[2])
 
 
 def test_removing_a_concepts_own_features_harms_its_probe_alone() -> None:
     found = perturbation.perturb(without(planted(), 8), [0, 1, 6], sizes=(5,))
     assert found.clean.min() > 0.99
-    assert np.diagonal(found.removed[5]).max() < 0.6
-    assert found.score(5).min() > 0.4
+    own, others = found.parts(5)
+    assert own[:, 0].min() > 0.4
+    assert np.abs(others[:, 0]).max() < 0.05
+    for score in found.score(5):
+        assert 0.3 < score.low <= score.value <= score.high
 
 
 def test_perturbation_by_hand() -> None:
-    found = perturbation.Perturbed((4, 7), np.array([0.9, 0.8]), {2: np.array([[0.5, 0.7], [0.9, 0.8]])})
-    np.testing.assert_allclose(found.score(2), [0.4 - 0.1, 0.0])
+    falls = np.array([[0.4, 0.1], [0.0, 0.0]])[:, :, None].repeat(3, axis=2)
+    found = perturbation.Perturbed((4, 7), np.array([0.9, 0.8]), {2: falls})
+    np.testing.assert_allclose(found.score(2), [[0.3] * 3, [0.0] * 3])
 
 
 def test_perturbing_nothing_scores_about_nothing() -> None:

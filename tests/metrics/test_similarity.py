@@ -104,7 +104,7 @@ def test_chance_of_a_true_match_is_far_below_it() -> None:
     codes = planted().batch.codes
     found = similarity(codes, codes)
     by_chance = chance(codes, codes, found)
-    assert by_chance.identity_match == pytest.approx(1 / WIDTH, abs=0.03)
+    assert by_chance.identity_match.value == pytest.approx(1 / WIDTH, abs=0.03)
     assert float(by_chance.best_cosine[found.live].mean()) < 0.5
     assert float(found.chance_cosine[found.live].mean()) < 0.5
 

@@ -7,7 +7,7 @@ Start with `labels.py`, then `labellers.py`.
 
 from .labellers import DocumentColumn, StoryConcepts, TokenClasses, document_columns, story_words
 from .labels import ConceptLabels, label, label_batches
-from .lexicon import Lexicon, english, read_lexicon
+from .lexicon import Lexicon, english, read_lexicon, type_classes
 from .naming import Name, name_features
 from .texts import Sources, read_packed
 
@@ -27,4 +27,5 @@ __all__ = [
     "read_lexicon",
     "read_packed",
     "story_words",
+    "type_classes",
 ]

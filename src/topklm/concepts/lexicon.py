@@ -2,10 +2,13 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from ..core.errors import InputError
 from ..stories import Span, align
@@ -58,6 +61,21 @@ class Lexicon:
         for at, concepts in enumerate(align(spans, read.offsets)):
             for concept in concepts:
                 yield at, self._places[concept]
+
+
+def type_classes(lexicon: Lexicon, texts: Sequence[str]) -> Tensor:
+    """Put token types into classes by a lexicon, for semantic entropy: int64, shape (types,).
+
+    texts: the text of each token type. A type that is a word of the lexicon as a whole belongs to the
+    first of its concepts; every other type is a class of its own, and lowers no entropy.
+    """
+    found = []
+    for number, text in enumerate(texts):
+        word = text.strip()
+        whole = [span.concept for span in lexicon.spans(word) if (span.start, span.end) == (0, len(word))]
+        found.append(lexicon.names.index(whole[0]) if whole else len(lexicon.names) + number)
+    classes: Tensor = torch.unique(torch.tensor(found), return_inverse=True)[1]
+    return classes
 
 
 def english() -> Lexicon:

@@ -93,6 +93,8 @@ def positive(codes: SparseCodes) -> SparseCodes:
     if bool(codes.values.isnan().any()):
         raise ValueError("the codes hold NaN; the model that made them is broken")
     keep = codes.values > 0
+    if bool(keep.all()):
+        return codes
     counts = torch.bincount(codes.rows[keep], minlength=len(codes))
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     return SparseCodes(offsets, codes.indices[keep], codes.values[keep], codes.width)

@@ -99,43 +99,58 @@ class ExampleSample:
 
     def __init__(self, n_concepts: int, *, count: int = EXAMPLES, seed: int = 0) -> None:
         self.n_concepts, self.count, self.seed = n_concepts, count, seed
-        self.kept: Text | None = None
+        self.waiting: list[Text] = []
+        # a token beyond the limits of all its concepts, and of the last place, cannot be kept
+        self.limits = np.full(n_concepts + 1, np.iinfo(np.uint64).max)
+        self.settled = 0
 
     def update(self, batch: Batch, states: Float[Tensor, "row dim"] | None = None) -> None:
         """Read one batch; states: the hidden states of its tokens. Its `start` must be right."""
-        if labels_of(checked(batch)).width != self.n_concepts:
-            raise ValueError(f"expected {self.n_concepts} concepts, not {labels_of(batch).width}")
+        labels = labels_of(checked(batch))
+        if labels.width != self.n_concepts:
+            raise ValueError(f"expected {self.n_concepts} concepts, not {labels.width}")
         text = text_of(batch, states)
-        self._add(_chosen(text, self._keep(text)))
+        keys = hashed(text.places.numpy(), self.seed)
+        near = keys <= self.limits[-1]
+        rows = labels.rows.numpy()
+        near[rows[keys[rows] <= self.limits[labels.indices.numpy()]]] = True
+        self._wait(_chosen(text, torch.from_numpy(np.flatnonzero(near))))
 
     def merge(self, other: "ExampleSample") -> None:
         """Add what another one kept from another part of the text."""
         if (self.n_concepts, self.count, self.seed) != (other.n_concepts, other.count, other.seed):
             raise ValueError("only samples of the same size, concepts and seed can be merged")
-        if other.kept is not None:
-            self._add(other.kept)
+        for text in other.waiting:
+            self._wait(text)
 
     def result(self) -> Text:
         """Return what is kept, in order of place. Raises ValueError where nothing was read."""
-        if self.kept is None:
+        if not self.waiting:
             raise ValueError("no token was read")
-        return _chosen(self.kept, torch.argsort(self.kept.places))
+        self._settle()
+        return _chosen(self.waiting[0], torch.argsort(self.waiting[0].places))
 
-    def _add(self, new: Text) -> None:
-        both = new if self.kept is None else _joined(self.kept, new)
-        self.kept = _chosen(both, self._keep(both))
+    def _wait(self, text: Text) -> None:
+        """Put tokens beside the others; sort out what is kept only now and then, since that takes time."""
+        self.waiting.append(text)
+        if sum(len(one.places) for one in self.waiting) > 2 * self.settled + self.count:
+            self._settle()
 
-    def _keep(self, text: Text) -> Tensor:
-        labels = labels_of(text.batch)
-        keys = hashed(text.places.numpy(), self.seed)
-        order = np.argsort(keys)
-        kept = [order[: self.count * BACKGROUND]]
-        rows, concepts = labels.rows.numpy(), labels.indices.numpy()
-        by_key = np.lexsort((keys[rows], concepts))
-        grouped = concepts[by_key]
-        rank = np.arange(len(grouped)) - np.searchsorted(grouped, grouped)
-        kept.append(rows[by_key[rank < self.count]])
-        return torch.from_numpy(np.unique(np.concatenate(kept)))
+    def _settle(self) -> None:
+        """Keep what is to be kept of all that waits, and note from where on nothing will be."""
+        text = _joined(self.waiting)
+        labels, keys = labels_of(text.batch), hashed(text.places.numpy(), self.seed)
+        rows = np.append(labels.rows.numpy(), np.arange(len(keys)))
+        owner = np.append(labels.indices.numpy(), np.full(len(keys), self.n_concepts))
+        sizes = np.full(self.n_concepts + 1, self.count)
+        sizes[-1] *= BACKGROUND
+        order = np.lexsort((keys[rows], owner))
+        rows, owner = rows[order], owner[order]
+        rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
+        last = rank == sizes[owner] - 1
+        self.limits[owner[last]] = keys[rows[last]]
+        kept = _chosen(text, torch.from_numpy(np.unique(rows[rank < sizes[owner]])))
+        self.waiting, self.settled = [kept], len(kept.places)
 
 
 def _chosen(text: Text, rows: Tensor) -> Text:
@@ -152,18 +167,16 @@ def _chosen(text: Text, rows: Tensor) -> Text:
     )
 
 
-def _joined(first: Text, second: Text) -> Text:
-    a, b = first.batch, second.batch
-    states = None
-    if first.states is not None and second.states is not None:
-        states = torch.cat([first.states, second.states])
+def _joined(parts: list[Text]) -> Text:
+    batches = [part.batch for part in parts]
+    states = [part.states for part in parts if part.states is not None]
     return Text(
         Batch(
-            SparseCodes.cat([a.codes, b.codes]),
-            torch.cat([a.token_ids, b.token_ids]),
-            torch.cat([a.documents, b.documents]),
-            SparseCodes.cat([labels_of(a), labels_of(b)]),
+            SparseCodes.cat([batch.codes for batch in batches]),
+            torch.cat([batch.token_ids for batch in batches]),
+            torch.cat([batch.documents for batch in batches]),
+            SparseCodes.cat([labels_of(batch) for batch in batches]),
         ),
-        torch.cat([first.places, second.places]),
-        states,
+        torch.cat([part.places for part in parts]),
+        torch.cat(states) if len(states) == len(parts) else None,
     )

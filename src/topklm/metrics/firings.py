@@ -49,7 +49,8 @@ class FiringSample:
         self.totals = np.zeros(width, np.int64)
         self.n_tokens = 0
         kinds = (np.int64, np.uint64, np.int64, np.float32, np.int64, np.int64)
-        self.kept: tuple[Array, ...] = tuple(np.zeros(0, kind) for kind in kinds)
+        self.waiting: list[tuple[Array, ...]] = [tuple(np.zeros(0, kind) for kind in kinds)]
+        self.settled = 0
         self.lowest = np.zeros(width, np.uint64)  # keys below it cannot be kept
 
     def update(self, batch: Batch) -> None:
@@ -65,7 +66,7 @@ class FiringSample:
         new = keys >= self.lowest[features]
         tokens = batch.token_ids.numpy()[rows[new]].astype(np.int64)
         documents = batch.documents.numpy()[rows[new]].astype(np.int64)
-        self._keep((features[new], keys[new], tokens, activations[new], positions[new], documents))
+        self._wait((features[new], keys[new], tokens, activations[new], positions[new], documents))
 
     def merge(self, other: "FiringSample") -> None:
         """Add what another one kept from another part of the text."""
@@ -73,11 +74,13 @@ class FiringSample:
             raise ValueError("only samples of the same width, size, kind and seed can be merged")
         self.totals += other.totals
         self.n_tokens += other.n_tokens
-        self._keep(other.kept)
+        for firings in other.waiting:
+            self._wait(firings)
 
     def result(self) -> Firings:
         """Return what is kept so far."""
-        features, _keys, tokens, activations, positions, documents = self.kept
+        self._settle()
+        features, _keys, tokens, activations, positions, documents = self.waiting[0]
         return Firings(
             features=torch.from_numpy(features),
             token_ids=torch.from_numpy(tokens),
@@ -97,14 +100,22 @@ class FiringSample:
         bits = np.ascontiguousarray(activations).view(np.uint32).astype(np.uint64)
         return (bits << np.uint64(32)) | (np.uint64(2**32 - 1) - positions.astype(np.uint64))
 
-    def _keep(self, new: tuple[Array, ...]) -> None:
-        parts = tuple(np.concatenate(pair) for pair in zip(self.kept, new, strict=True))
+    def _wait(self, firings: tuple[Array, ...]) -> None:
+        """Put firings beside the others; what is kept is sorted out now and then, since that takes time."""
+        self.waiting.append(firings)
+        if sum(len(one[0]) for one in self.waiting) > 2 * self.settled + self.size:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Keep what is to be kept of all that waits, and note below which key nothing will be."""
+        parts = tuple(np.concatenate(pair) for pair in zip(*self.waiting, strict=True))
         features, keys = parts[0], parts[1]
         order = np.lexsort((~keys, features))
         sorted_features = features[order]
         rank = np.arange(len(order)) - np.searchsorted(sorted_features, sorted_features)
         order = order[rank < self.size]
-        self.kept = tuple(part[order] for part in parts)
-        features, keys = self.kept[0], self.kept[1]
+        parts = tuple(part[order] for part in parts)
+        self.waiting, self.settled = [parts], len(order)
+        features, keys = parts[0], parts[1]
         full = np.flatnonzero(np.bincount(features, minlength=self.width) == self.size)
         self.lowest[full] = keys[np.searchsorted(features, full, side="right") - 1]

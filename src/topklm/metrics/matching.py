@@ -31,8 +31,8 @@ class Assignment(NamedTuple):
 class Chance(NamedTuple):
     """What matching gives where nothing matches."""
 
-    identity_match: float
-    """Mean identity-match rate over random permutations of B's indices."""
+    identity_match: Estimate
+    """Mean identity-match rate over random permutations of B's indices; interval over permutations."""
     best_cosine: Float[Tensor, " feature"]
     """Best-match cosine when B's codes are shifted along the text, mean over draws."""
 
@@ -66,7 +66,8 @@ def chance(
         similarity(a, shifted(b, int(by)), seed=seed).best_cosine
         for by in generator.integers(len(b) // 4, max(len(b) - len(b) // 4, 1), size=draws)
     ]
-    return Chance(float(np.mean(hits)), torch.stack(moved).mean(0))
+    found_by_luck = bootstrap_ratio(hits, np.ones(len(hits)))
+    return Chance(found_by_luck, torch.stack(moved).mean(0))
 
 
 def assign(
@@ -97,7 +98,10 @@ def measure(a: SparseCodes, b: SparseCodes, *, assigned: bool = True, seed: int 
     assigned: also pair one to one (needs a matrix of width by width). Means are over live features
     of A.
     """
-    found = similarity(a, b, seed=seed)
+    overlap = Overlap(a.width, b.width) if assigned else None
+    if overlap is not None:
+        overlap.update(a, b)
+    found = similarity(a, b, seed=seed) if overlap is None else overlap.result(seed=seed)
     by_chance = chance(a, b, found, seed=seed)
     live, n = found.live, found.n_tokens
     means = {
@@ -113,9 +117,7 @@ def measure(a: SparseCodes, b: SparseCodes, *, assigned: bool = True, seed: int 
     count = int(live.sum())
     rows.append(row("identity_match", identity_match(found), n_tokens=n, n=count))
     rows.append(row("identity_match/permuted", by_chance.identity_match, n_tokens=n, n=count))
-    if assigned:
-        overlap = Overlap(a.width, b.width)
-        overlap.update(a, b)
+    if overlap is not None:
         live_b = torch.from_numpy(overlap.firings[1] / max(n, 1) > LIVE)
         pairs = assign(overlap.cosine(), live, live_b)
         rows.append(mean_row("assigned_cosine", pairs.cosine, n_tokens=n))

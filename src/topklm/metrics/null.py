@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..model import SparseCodes
-from .batch import Array, Batch, Row, checked, halves, labels_of, mean_row, row
+from .batch import Array, Batch, Row, checked, halves, labels_of, mean_row
 from .labelled import feature_labels
 from .scores import Counts, curves, firings_of, hits_of, label_marks, levels_of
 
@@ -73,17 +73,12 @@ def permutation_null(batch: Batch, *, draws: int = DRAWS, seed: int = 0) -> Null
 def measure(batch: Batch, *, draws: int = DRAWS, seed: int = 0) -> list[Row]:
     """Return mean scores in truth and under the null, and shares of features beyond it."""
     null = permutation_null(batch, draws=draws, seed=seed)
-    n, width = null.n_tokens, len(null.f1)
+    n = null.n_tokens
     return [
         mean_row("label_f1/in_memory", null.f1, n_tokens=n),
         mean_row("label_f1/shifted_labels", null.null_mean, n_tokens=n),
-        row("features_beyond_null", float((null.p_value <= SIGNIFICANT).float().mean()), n_tokens=n, n=width),
-        row(
-            "features_beyond_null/corrected",
-            float((null.p_family <= SIGNIFICANT).float().mean()),
-            n_tokens=n,
-            n=width,
-        ),
+        mean_row("features_beyond_null", null.p_value <= SIGNIFICANT, n_tokens=n),
+        mean_row("features_beyond_null/corrected", null.p_family <= SIGNIFICANT, n_tokens=n),
     ]
 
 

@@ -4,6 +4,7 @@ The definition is SAEBench's (Karvonen et al. 2025, 2503.09532, after Karvonen, 
 2411.18895), there for classes of texts, here for any concepts of tokens.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,11 +12,13 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from .batch import Array, Row, mean_row, row, to_csr
+from ..core.stats import Estimate, interval, poisson_weights
+from .batch import Array, Row, row, to_csr
 from .examples import EXAMPLES, Text
 from .probing import Probe, Split, difference, split_of
 
 SIZES = (2, 5, 10, 20, 50)
+RESAMPLES = 200
 
 
 class Perturbed(NamedTuple):
@@ -25,14 +28,23 @@ class Perturbed(NamedTuple):
     """The concepts that have enough examples."""
     clean: Array
     """Held-out accuracy of each probe: shape (B,)."""
-    removed: dict[int, Array]
-    """By number of features removed: accuracy afterwards, shape (A, B)."""
+    falls: dict[int, Array]
+    """By number of features removed: fall of accuracy, shape (A, B, 1 + resamples); the first is the
+    value, the others are resamples of the documents."""
 
-    def score(self, size: int) -> Array:
+    def parts(self, size: int) -> tuple[Array, Array]:
+        """Return the fall of each concept's own probe, and the mean fall of the others.
+
+        Shape of both: (A, 1 + resamples).
+        """
+        fall = self.falls[size]
+        own = np.diagonal(fall).T
+        return own, (fall.sum(1) - own) / (len(self.concepts) - 1)
+
+    def score(self, size: int) -> list[Estimate]:
         """Return each concept's score: the fall of its own probe minus the mean fall of the others."""
-        fall = self.clean - self.removed[size]
-        own = np.diagonal(fall)
-        return np.asarray(own - (fall.sum(1) - own) / (len(self.concepts) - 1))
+        own, others = self.parts(size)
+        return [interval(float(one[0]), one[1:]) for one in own - others]
 
 
 def perturb(
@@ -52,7 +64,8 @@ def perturb(
     effect are removed, a_n(t) times the direction taken off the state, and the accuracy of all
     probes read again on held-out examples. Score of a concept: fall of its own accuracy minus the
     mean fall of the others'; high where features are its own. Concepts with too few examples are
-    left out. directions, states: as in `absorption`. Raises ValueError with fewer than two concepts.
+    left out. Here the examples without a concept are any tokens without it. Intervals: bootstrap over
+    documents. directions, states: as in `absorption`. Raises ValueError with fewer than two concepts.
     """
     splits = {one: split for one in concepts if (split := split_of(text, one, count=count, seed=seed))}
     if len(splits) < 2:
@@ -61,21 +74,24 @@ def perturb(
     states: Any = codes if text.states is None else text.states.double().numpy()
     vectors = None if directions is None else directions.double().numpy()
     probes = {one: Probe.fit(states[split.train], split.y_train) for one, split in splits.items()}
-    clean = np.array([_accuracy(probes[one], states[split.test], split) for one, split in splits.items()])
-    removed = {}
     ranked = {one: _ranked(codes, split, probes[one], vectors) for one, split in splits.items()}
-    for size in sorted(set(sizes)):
-        table = np.zeros((len(splits), len(splits)))
-        for a, owner in enumerate(splits):
-            gone = ranked[owner][:size]
-            for b, (probed, split) in enumerate(splits.items()):
-                # the probe is linear, so what the features add to its score can be taken off it
-                along = probes[probed].weights if vectors is None else vectors @ probes[probed].weights
-                lost = codes[split.test][:, gone] @ along[gone]
-                scores = probes[probed].scores(states[split.test]) - lost
-                table[a, b] = ((scores > 0) == split.y_test).mean()
-        removed[size] = table
-    return Perturbed(tuple(splits), clean, removed)
+    chosen = sorted(set(sizes))
+    falls = {size: np.zeros((len(splits), len(splits), 1 + RESAMPLES)) for size in chosen}
+    clean = np.zeros(len(splits))
+    for b, (probed, split) in enumerate(splits.items()):
+        scores = probes[probed].scores(states[split.test])
+        right = (scores > 0) == split.y_test
+        clean[b] = right.mean()
+        weights = poisson_weights(text.batch.documents.numpy()[split.test], resamples=RESAMPLES)
+        weights = np.column_stack([np.ones(len(right)), weights])
+        # the probe is linear, so what the features add to its score can be taken off it
+        along = probes[probed].weights if vectors is None else vectors @ probes[probed].weights
+        added = (codes[split.test] * along).tocsc()
+        for size, (a, owner) in itertools.product(chosen, enumerate(splits)):
+            after = scores - added[:, ranked[owner][:size]].sum(1)
+            lost = right.astype(np.int64) - ((after > 0) == split.y_test)
+            falls[size][a, b] = lost @ weights / np.maximum(weights.sum(0), 1)
+    return Perturbed(tuple(splits), clean, falls)
 
 
 def measure(
@@ -92,16 +108,15 @@ def measure(
     found = perturb(text, concepts, directions=directions, sizes=sizes, count=count, seed=seed)
     n_tokens = len(text.places)
     rows = []
-    for size in found.removed:
-        fall = found.clean - found.removed[size]
-        own = np.diagonal(fall)
-        others = (fall.sum(1) - own) / (len(own) - 1)
-        rows.append(mean_row(f"tpp/{size}", own - others, n_tokens=n_tokens))
-        rows.append(mean_row(f"tpp_own/{size}", own, n_tokens=n_tokens))
-        rows.append(mean_row(f"tpp_others/{size}", others, n_tokens=n_tokens))
-    for size in found.removed:
+    for size in found.falls:
+        own, others = found.parts(size)
+        for metric, part in (("tpp", own - others), ("tpp_own", own), ("tpp_others", others)):
+            drawn = part.mean(0)
+            estimate = interval(float(drawn[0]), drawn[1:])
+            rows.append(row(f"{metric}/{size}", estimate, n_tokens=n_tokens, n=len(part)))
+    for size in found.falls:
         for concept, score in zip(found.concepts, found.score(size), strict=True):
-            rows.append(row(f"tpp/{size}", float(score), n_tokens=n_tokens, n=1, about=names[concept]))
+            rows.append(row(f"tpp/{size}", score, n_tokens=n_tokens, n=1, about=names[concept]))
     return rows
 
 
@@ -111,7 +126,3 @@ def _ranked(codes: Any, split: Split, probe: Probe, vectors: Array | None) -> Ar
     effect = np.maximum(difference(codes[split.train], split.y_train), 0.0) * along
     order = np.argsort(-effect, kind="stable")
     return np.asarray(order[: int((effect > 0).sum())])
-
-
-def _accuracy(probe: Probe, states: Any, split: Split) -> float:
-    return float(((probe.scores(states) > 0) == split.y_test).mean())

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..core.stats import bootstrap_ratio
+from ..core.stats import Estimate, interval, poisson_weights
 from ..model import SparseCodes
-from .batch import Array, Row, checked, halves, positive, row, take_rows
+from .batch import Array, Row, checked, halves, mean_row, positive, row, take_rows
 from .examples import Text, sampled
 from .scores import TOP
 
@@ -37,7 +37,7 @@ class Sense(NamedTuple):
     """-1 where there are too few occurrences, or no feature fires on the word often enough."""
     meaning: int
     """The meaning it stands for: 0 or 1."""
-    auroc: float
+    auroc: Estimate
     """Area under the ROC curve for that meaning's occurrences against the other's."""
     ratio: float
     """How often it fires on that meaning, over how often on the other words of that topic."""
@@ -65,7 +65,7 @@ def senses(text: Text, words: Sequence[Word], *, seed: int = 0) -> list[Sense]:
     for word in words:
         concepts = (*word.meanings, *word.topics)
         carries = [sampled(text, concept, seed=seed).numpy() for concept in concepts]
-        found.append(_sense(codes, carries, half, word.word))
+        found.append(_sense(codes, carries, half, batch.documents.numpy(), word.word))
     return found
 
 
@@ -74,8 +74,7 @@ def measure(text: Text, words: Sequence[Word], *, seed: int = 0) -> list[Row]:
     found = [sense for sense in senses(text, words, seed=seed) if sense.enough]
     n_tokens = len(text.places)
     separated = np.array([sense.separated for sense in found], np.float64)
-    share = bootstrap_ratio(separated, np.ones(len(found))) if found else np.nan
-    rows = [row("senses_separated", share, n_tokens=n_tokens, n=len(found))]
+    rows = [mean_row("senses_separated", separated, n_tokens=n_tokens)]
     rows.append(row("senses_too_rare", float(len(words) - len(found)), n_tokens=n_tokens, n=len(words)))
     for sense in found:
         count = sum(sense.occurrences)
@@ -109,12 +108,13 @@ def auroc(codes: SparseCodes, first: Bool[Tensor, " row"]) -> Float[Tensor, " fe
     return torch.from_numpy(area).float()
 
 
-def _sense(codes: SparseCodes, carries: list[Array], half: Array, word: str) -> Sense:
+def _sense(codes: SparseCodes, carries: list[Array], half: Array, documents: Array, word: str) -> Sense:
     first, second = carries[0] & ~carries[1], carries[1] & ~carries[0]
     either = carries[0] | carries[1]
     counts = [[int((side & (half == part)).sum()) for side in (first, second)] for part in (0, 1)]
     if min(min(counts)) < FEWEST:
-        return Sense(word, -1, -1, np.nan, np.nan, False, (counts[1][0], counts[1][1]), enough=False)
+        nothing = Estimate(np.nan, np.nan, np.nan)
+        return Sense(word, -1, -1, nothing, np.nan, False, (counts[1][0], counts[1][1]), enough=False)
     areas, ratios = [], []
     for part in (0, 1):
         rows = torch.from_numpy(np.flatnonzero((first | second) & (half == part)))
@@ -128,9 +128,9 @@ def _sense(codes: SparseCodes, carries: list[Array], half: Array, word: str) -> 
     best = int(torch.where(ratios[0] >= RATIO, towards, -1.0).argmax())
     meaning, feature = divmod(best, codes.width)
     if ratios[0][meaning, feature] < RATIO:
-        return Sense(word, -1, -1, 0.5, 0.0, False, (counts[1][0], counts[1][1]), enough=True)
-    area = float(areas[1][feature])
-    area = area if meaning == 0 else 1 - area
+        return Sense(word, -1, -1, Estimate.exact(0.5), 0.0, False, (counts[1][0], counts[1][1]), enough=True)
+    area = _area(codes, feature, [side & (half == 1) for side in (first, second)], documents)
+    area = area if meaning == 0 else Estimate(1 - area.value, 1 - area.high, 1 - area.low)
     ratio = float(ratios[1][meaning, feature])
     return Sense(
         word,
@@ -138,10 +138,28 @@ def _sense(codes: SparseCodes, carries: list[Array], half: Array, word: str) -> 
         meaning,
         auroc=area,
         ratio=ratio,
-        separated=area >= APART and ratio >= RATIO,
+        separated=area.value >= APART and ratio >= RATIO,
         occurrences=(counts[1][0], counts[1][1]),
         enough=True,
     )
+
+
+def _area(codes: SparseCodes, feature: int, sides: list[Array], documents: Array) -> Estimate:
+    """Return one feature's AUROC for the first side, its interval a bootstrap over documents."""
+    values, weights = [], []
+    for side in sides:
+        rows = np.flatnonzero(side)
+        own = take_rows(codes, torch.from_numpy(rows))
+        found = np.zeros(len(rows))
+        mine = (own.indices == feature).numpy()
+        found[own.rows.numpy()[mine]] = own.values.double().numpy()[mine]
+        values.append(found)
+        weights.append(poisson_weights(documents[rows]).astype(np.float64))
+    difference = values[0][:, None] - values[1]
+    won = (difference > 0) + (difference == 0) / 2
+    both = weights[0].sum(0) * weights[1].sum(0)
+    drawn = (weights[0] * (won @ weights[1])).sum(0) / np.where(both > 0, both, np.nan)
+    return interval(float(won.mean()), drawn)
 
 
 def _rates(codes: SparseCodes, chosen: Array) -> Tensor:
