@@ -20,7 +20,6 @@ from planted import (
     NOISE,
     PERFECT,
     SPLIT,
-    VOCABULARY,
     WIDTH,
     nothing_planted,
     planted,
@@ -232,4 +231,3 @@ def test_examples_are_marked_and_the_held_out_ones_from_other_documents() -> Non
     for example, fires in zip(one.held_out, one.fires, strict=True):
         assert fires <= any(f"<< w{colour}>>" in example for colour in (1, 2, 3, 4))
     assert sum(one.fires) == 5
-    assert VOCABULARY > 4

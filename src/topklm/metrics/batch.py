@@ -71,19 +71,20 @@ def mean_row(metric: str, values: Any, *, n_tokens: int, about: str = "") -> Row
 
 
 def checked(batch: Batch) -> Batch:
-    """Return the batch. Raises ValueError where its parts differ in length."""
+    """Return the batch, on the CPU. Raises ValueError where its parts differ in length."""
     sizes = {"codes": len(batch.codes), "token_ids": len(batch.token_ids), "documents": len(batch.documents)}
     if batch.labels is not None:
         sizes["labels"] = len(batch.labels)
     if len(set(sizes.values())) != 1:
         parts = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise ValueError(f"the parts of a batch must be equally long, not {parts}")
-    return batch
+    labels = None if batch.labels is None else batch.labels.to("cpu")
+    return Batch(batch.codes.to("cpu"), batch.token_ids.cpu(), batch.documents.cpu(), labels, batch.start)
 
 
 def labels_of(batch: Batch) -> SparseCodes:
-    """Return the labels. Raises ValueError where the batch has none."""
-    if batch.labels is None:
+    """Return the labels. Raises ValueError where the batch has none, or they name no concept."""
+    if batch.labels is None or not batch.labels.width:
         raise ValueError("this metric needs labels; give Batch(..., labels=ConceptLabels.occurrences)")
     return batch.labels
 

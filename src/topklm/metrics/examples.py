@@ -40,7 +40,8 @@ class Examples(NamedTuple):
 
 def text_of(batch: Batch, states: Float[Tensor, "row dim"] | None = None) -> Text:
     """Make a text of one batch in memory."""
-    return Text(batch, torch.arange(len(batch.codes)) + batch.start, states)
+    places = torch.arange(len(batch.codes)) + batch.start
+    return Text(checked(batch), places, None if states is None else states.cpu())
 
 
 def balanced(
@@ -106,7 +107,8 @@ class ExampleSample:
 
     def update(self, batch: Batch, states: Float[Tensor, "row dim"] | None = None) -> None:
         """Read one batch; states: the hidden states of its tokens. Its `start` must be right."""
-        labels = labels_of(checked(batch))
+        batch = checked(batch)
+        labels = labels_of(batch)
         if labels.width != self.n_concepts:
             raise ValueError(f"expected {self.n_concepts} concepts, not {labels.width}")
         text = text_of(batch, states)

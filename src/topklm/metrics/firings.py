@@ -55,7 +55,8 @@ class FiringSample:
 
     def update(self, batch: Batch) -> None:
         """Read one batch. Its `start` must be right: places decide ties and samples."""
-        codes = positive(checked(batch).codes)
+        batch = checked(batch)
+        codes = positive(batch.codes)
         features = codes.indices.numpy().astype(np.int64)
         rows = codes.rows.numpy()
         activations = codes.values.float().numpy()

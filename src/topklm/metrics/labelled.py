@@ -100,7 +100,8 @@ class HeldOutCheck:
 
     def update(self, batch: Batch) -> None:
         """Count one batch."""
-        labels = labels_of(checked(batch))
+        batch = checked(batch)
+        labels = labels_of(batch)
         reading = halves(batch.documents, seed=self.seed) == READING
         numbers, document = np.unique(batch.documents.numpy(), return_inverse=True)
         weights = poisson_weights(numbers, resamples=self.resamples, seed=self.seed)

@@ -42,7 +42,8 @@ def permutation_null(batch: Batch, *, draws: int = DRAWS, seed: int = 0) -> Null
     1/(draws + 1), ..., 1. Source of the corrected p-values: Westfall & Young 1993, single-step maxT.
     A text in memory; some 100,000 tokens are plenty.
     """
-    labels = labels_of(checked(batch))
+    batch = checked(batch)
+    labels = labels_of(batch)
     if len(labels) < 2 or draws < 1:
         raise ValueError("a permutation null needs at least two tokens and one draw")
     half = halves(batch.documents, seed=seed)

@@ -47,7 +47,8 @@ class TypeOracle:
 
     def update(self, batch: Batch) -> None:
         """Count one batch."""
-        labels = labels_of(checked(batch))
+        batch = checked(batch)
+        labels = labels_of(batch)
         vocabulary, n_concepts = self.carrying.shape
         types = batch.token_ids.numpy().astype(np.int64)
         self.totals += np.bincount(types, minlength=vocabulary)

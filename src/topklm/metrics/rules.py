@@ -29,7 +29,8 @@ def rule_f1(
     of the same document; the batch must then be a contiguous text. F1 as in `concept_scores`: the
     rule holds on the positives, a threshold on the activation claims tokens.
     """
-    half = halves(checked(batch).documents, seed=seed)
+    batch = checked(batch)
+    half = halves(batch.documents, seed=seed)
     ids = batch.token_ids.numpy().astype(np.int64)
     if following:
         same = np.append(np.diff(batch.documents.numpy()) == 0, False)
@@ -60,7 +61,8 @@ def rule_f1(
 
 def top_types(batch: Batch, *, count: int, half: int = 0, seed: int = 0) -> Int[Tensor, "feature count"]:
     """Return each feature's token types with the largest mass on one half, largest first; -1 for none."""
-    chosen = halves(checked(batch).documents, seed=seed) == half
+    batch = checked(batch)
+    chosen = halves(batch.documents, seed=seed) == half
     codes = positive(batch.codes)
     rows = codes.rows.numpy()
     kept = chosen[rows]

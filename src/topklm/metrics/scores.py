@@ -81,7 +81,8 @@ class ConceptCounts:
 
     def update(self, batch: Batch) -> None:
         """Count one batch. Raises ValueError where its widths are not the ones expected."""
-        labels = labels_of(checked(batch))
+        batch = checked(batch)
+        labels = labels_of(batch)
         if (batch.codes.width, labels.width) != (self.width, self.n_concepts):
             raise ValueError(
                 f"expected {self.width} features and {self.n_concepts} concepts, "

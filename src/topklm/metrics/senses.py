@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.stats import Estimate, interval, poisson_weights
 from ..model import SparseCodes
-from .batch import Array, Row, checked, halves, mean_row, positive, row, take_rows
+from .batch import Array, Row, halves, mean_row, positive, row, take_rows
 from .examples import Text, sampled
 from .scores import TOP
 
@@ -58,7 +58,7 @@ def senses(text: Text, words: Sequence[Word], *, seed: int = 0) -> list[Sense]:
     on the topic's other words: else it is a feature of the topic. The best of many features is
     chosen on one half of the documents, its numbers are read on the other. Source: design of topklm.
     """
-    batch = checked(text.batch)
+    batch = text.batch
     codes = positive(batch.codes)
     half = halves(batch.documents, seed=seed)
     found = []

@@ -63,7 +63,7 @@ class Overlap:
                 f"not {len(a)} and {len(b)} tokens with {(a.width, b.width)}"
             )
         part = slice(self.features.start, self.features.stop)
-        first, second = (to_csr(positive(codes)).tocsc() for codes in (a, b))
+        first, second = (to_csr(positive(codes.to("cpu"))).tocsc() for codes in (a, b))
         first = first[:, part]
         fires = [(matrix > 0).astype(np.int64) for matrix in (first, second)]
         self.dots += (first.T @ second).toarray()
