@@ -105,6 +105,8 @@ def test_senses_without_features_or_occurrences() -> None:
     assert not found.separated
     (rare,) = senses.senses(text_of(planted().batch), [Word("none", (2, 8), (4, 5))])
     assert not rare.enough
+    (topicless,) = senses.senses(text_of(planted().batch), [Word("none", (2, 3), (8, 5))])
+    assert not topicless.enough
     rows = {row.metric: row for row in senses.measure(text_of(planted().batch), WORDS)}
     assert (rows["senses_separated"].value, rows["senses_separated"].n) == (1, 1)
     assert rows["sense_auroc"].about == "word"

@@ -17,7 +17,7 @@ from .scores import TOP
 APART = 0.9
 RATIO = 3.0
 FEWEST = 10
-"""Occurrences that each meaning needs on each half of the documents."""
+"""Occurrences that each meaning, and the other words of its topic, need on each half of the documents."""
 
 
 class Word(NamedTuple):
@@ -46,7 +46,7 @@ class Sense(NamedTuple):
     occurrences: tuple[int, int]
     """Of the two meanings, on the half that is read."""
     enough: bool
-    """Whether both meanings occur at least 10 times on both halves."""
+    """Whether both meanings and other words of their topics occur at least 10 times on both halves."""
 
 
 def senses(text: Text, words: Sequence[Word], *, seed: int = 0) -> list[Sense]:
@@ -112,7 +112,8 @@ def _sense(codes: SparseCodes, carries: list[Array], half: Array, documents: Arr
     first, second = carries[0] & ~carries[1], carries[1] & ~carries[0]
     either = carries[0] | carries[1]
     counts = [[int((side & (half == part)).sum()) for side in (first, second)] for part in (0, 1)]
-    if min(min(counts)) < FEWEST:
+    topics = [int((topic & ~either & (half == part)).sum()) for topic in carries[2:] for part in (0, 1)]
+    if min(*counts[0], *counts[1], *topics) < FEWEST:
         nothing = Estimate(np.nan, np.nan, np.nan)
         return Sense(word, -1, -1, nothing, np.nan, False, (counts[1][0], counts[1][1]), enough=False)
     areas, ratios = [], []
