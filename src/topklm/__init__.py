@@ -16,6 +16,7 @@ from .core.lazy import lazy_names
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .concepts.labels import ConceptLabels
     from .core.errors import (
         CorpusError,
         DiskFullError,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .data.packing import Packed, pack
     from .data.tokenizer import encode_prompt
     from .evaluation.heldout import HeldOut, held_out
+    from .metrics.scores import concept_scores
+    from .metrics.similarity import similarity
     from .metrics.tokens import token_entropy, token_mass
     from .model import SparseCodes, TopK, TopKLMConfig, TopKLMForCausalLM, TopKLMModel, topk
     from .training.loop import Interrupted, resume, train
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from .training.settings import TrainSettings
 
 __all__ = [
+    "ConceptLabels",
     "CorpusError",
     "DiskFullError",
     "Estimate",
@@ -56,6 +60,7 @@ __all__ = [
     "TopKLMModel",
     "TrainSettings",
     "TrainingError",
+    "concept_scores",
     "encode_prompt",
     "held_out",
     "load",
@@ -63,6 +68,7 @@ __all__ = [
     "pack",
     "preset",
     "resume",
+    "similarity",
     "token_entropy",
     "token_mass",
     "topk",
@@ -70,6 +76,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "concepts.labels": ("ConceptLabels",),
     "core.errors": ("CorpusError", "DiskFullError", "InputError", "RunError", "TopKLMError", "TrainingError"),
     "core.site": ("Neuron",),
     "core.stats": ("Estimate",),
@@ -77,6 +84,8 @@ _MODULES = {
     "data.packing": ("Packed", "pack"),
     "data.tokenizer": ("encode_prompt",),
     "evaluation.heldout": ("HeldOut", "held_out"),
+    "metrics.scores": ("concept_scores",),
+    "metrics.similarity": ("similarity",),
     "metrics.tokens": ("token_entropy", "token_mass"),
     "model": ("SparseCodes", "TopK", "TopKLMConfig", "TopKLMForCausalLM", "TopKLMModel", "topk"),
     "training.loop": ("Interrupted", "resume", "train"),
