@@ -1,7 +1,7 @@
 """Keep the k largest entries of a vector, set the rest to zero.
 
 Which entries count as largest is defined once, by `stable_mask`; every quicker way to find them
-must give the same mask. On a CPU with Numba that way is `topk_kernel.py`; anywhere else, `topk_mask`.
+must give the same mask. On a CPU with Numba that way is `kernels.py`; anywhere else, `topk_mask`.
 """
 
 import importlib.util
@@ -52,12 +52,11 @@ def topk(x: Tensor, k: int, *, by: str = "value") -> Tensor:
         raise TypeError(f"topk needs a floating-point tensor, not {x.dtype}")
     if k == x.shape[-1] and by != "positive":
         return x
-    if HAS_NUMBA and x.is_cpu and x.dtype in KERNEL_TYPES and x.numel() > 0:
+    if kernels_take(x):
         if torch.compiler.is_compiling():
             result: Tensor = keep_largest_op(x, k, by)[0]
             return result
-        ordinary = type(x) is Tensor or type(x) is nn.Parameter
-        if ordinary and not torch._C._are_functorch_transforms_active():
+        if not torch._C._are_functorch_transforms_active():
             return _by_kernel(x, k, by)
     mask = topk_mask(x.detach().abs() if by == "magnitude" else x.detach(), k)
     if by == "positive":
@@ -70,19 +69,26 @@ def _by_kernel(x: Tensor, k: int, by: str) -> Tensor:
         if x.numel() > FEW_ENTRIES:
             result: Tensor = KeepLargest.apply(x, k, by)
             return result
-        return x.masked_fill(_kernel().keep_largest(x.detach().contiguous(), k, by)[1], 0.0)
-    kept: Tensor = _kernel().keep_largest(x.contiguous(), k, by)[0]
+        return x.masked_fill(kernels().keep_largest(x.detach().contiguous(), k, by)[1], 0.0)
+    kept: Tensor = kernels().keep_largest(x.contiguous(), k, by)[0]
     return kept
+
+
+def kernels_take(x: Tensor) -> bool:
+    """Tell whether the compiled kernels can take `x`: ordinary memory of the CPU, a type that they know."""
+    if not (HAS_NUMBA and x.is_cpu and x.dtype in KERNEL_TYPES and x.numel() > 0):
+        return False
+    return torch.compiler.is_compiling() or type(x) is Tensor or type(x) is nn.Parameter
 
 
 _loaded: Any = None
 
 
-def _kernel() -> Any:
-    """Import the kernel when it is first needed: Numba takes a moment."""
+def kernels() -> Any:
+    """Import `kernels.py` when it is first needed: Numba takes a moment."""
     global _loaded
     if _loaded is None:
-        from .topk_kernel import __name__ as name
+        from .kernels import __name__ as name
 
         _loaded = sys.modules[name]
     return _loaded
@@ -94,7 +100,7 @@ class KeepLargest(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, k: int, by: str) -> Tensor:
         """Keep the largest entries."""
-        result, ctx.dropped = _kernel().keep_largest(x.contiguous(), k, by)
+        result, ctx.dropped = kernels().keep_largest(x.contiguous(), k, by)
         return result  # type: ignore[no-any-return]
 
     @staticmethod
@@ -102,7 +108,7 @@ class KeepLargest(torch.autograd.Function):
         """Pass the gradient on where an entry was kept."""
         if gradient.requires_grad:
             return Masked.apply(gradient, ctx.dropped), None, None
-        return _kernel().masked(gradient.contiguous(), ctx.dropped), None, None
+        return kernels().masked(gradient.contiguous(), ctx.dropped), None, None
 
 
 class Masked(torch.autograd.Function):
@@ -112,7 +118,7 @@ class Masked(torch.autograd.Function):
     def forward(ctx: Any, gradient: Tensor, dropped: Tensor) -> Tensor:
         """Put zeros where `dropped` is true."""
         ctx.dropped = dropped
-        return _kernel().masked(gradient.contiguous(), dropped)  # type: ignore[no-any-return]
+        return kernels().masked(gradient.contiguous(), dropped)  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
@@ -123,13 +129,13 @@ class Masked(torch.autograd.Function):
 @torch.library.custom_op("topklm::keep_largest", mutates_args=(), device_types="cpu")
 def keep_largest_op(x: Tensor, k: int, by: str) -> tuple[Tensor, Tensor]:
     """Run the kernel as an operator, which `torch.compile` takes whole: the result, what is dropped."""
-    return _kernel().keep_largest(x.contiguous(), k, by)  # type: ignore[no-any-return]
+    return kernels().keep_largest(x.contiguous(), k, by)  # type: ignore[no-any-return]
 
 
 @torch.library.custom_op("topklm::masked", mutates_args=(), device_types="cpu")
 def masked_op(gradient: Tensor, dropped: Tensor) -> Tensor:
     """Put zeros where `dropped` is true."""
-    return _kernel().masked(gradient.contiguous(), dropped)  # type: ignore[no-any-return]
+    return kernels().masked(gradient.contiguous(), dropped)  # type: ignore[no-any-return]
 
 
 def _remember_dropped(ctx: Any, inputs: Any, output: Any) -> None:

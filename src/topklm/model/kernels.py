@@ -1,4 +1,6 @@
-"""TopK on a CPU, one pass per row, compiled by Numba: the entries of `stable_mask`, found sooner.
+"""What Numba compiles for a CPU: TopK, the gradient's mask, the collecting of codes.
+
+TopK finds the entries of `stable_mask`, sooner, in one pass per row.
 
 A row's entries become integers of the same order (`keys`), so that all floating-point types are one
 case, -0.0 equals 0.0 and NaN is largest. The threshold sought is a t that exactly k keys reach. It is
@@ -7,14 +9,14 @@ close in. Counting 512 keys takes some thirty vector instructions and a search a
 why this is quicker than `torch.topk`, which selects entry by entry. Where ties leave no such t, the
 lower indices win.
 
-`topk.py` calls `keep_largest`, `mark_dropped` and `masked`; nobody else needs to. It imports this module
-when the kernel is first needed, since Numba takes a moment to import.
+`topk.py` and `codes.py` call `keep_largest`, `masked` and `collect`, by `topk.kernels()`, which imports
+this module when it is first needed: Numba takes a moment.
 """
 
 import ctypes
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -57,39 +59,48 @@ BLOCK = 32
 def keep_largest(x: Tensor, k: int, by: str) -> tuple[Tensor, Tensor]:
     """Return contiguous `x` with zeros where it is not kept, and booleans that are true there."""
     result, dropped = torch.empty_like(x), torch.empty_like(x, dtype=torch.bool)
-    addresses = x.data_ptr(), result.data_ptr(), dropped.data_ptr()
-    size, settings = x.element_size(), (INFINITY[x.dtype], k, by != "magnitude", by == "positive")
-    over_rows(keeper(x.dtype), x, addresses, (size, size, 1), *settings)
+    settings = INFINITY[x.dtype], k, by != "magnitude", by == "positive"
+    over_rows(keeper(x.dtype), x, (x, result, dropped), *settings)
     return result, dropped
 
 
 def masked(gradient: Tensor, dropped: Tensor) -> Tensor:
     """Return contiguous `gradient` with zeros where `dropped` is true."""
     result = torch.empty_like(gradient)
-    addresses = gradient.data_ptr(), result.data_ptr(), dropped.data_ptr()
-    size = gradient.element_size()
-    over_rows(masker(gradient.dtype), gradient, addresses, (size, size, 1))
+    over_rows(masker(gradient.dtype), gradient, (gradient, result, dropped))
     return result
 
 
-def over_rows(
-    kernel: Callable[..., None], x: Tensor, addresses: tuple[int, ...], sizes: tuple[int, ...], *settings: Any
-) -> None:
+def collect(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return offsets, indices and values of the non-zero entries of contiguous `x`, row after row."""
+    counts = torch.empty(x.numel() // x.shape[-1], 1, dtype=torch.int64)
+    over_rows(counter(x.dtype), x, (x, counts))
+    ends = counts.cumsum(0)
+    offsets = torch.cat([ends.new_zeros(1), ends[:, 0]])
+    entries = int(offsets[-1])
+    indices, values = torch.empty(entries, dtype=torch.int32), torch.empty(entries, dtype=x.dtype)
+    whole = indices.data_ptr(), values.data_ptr()
+    over_rows(collector(x.dtype), x, (x, offsets[:-1, None]), *whole)
+    return offsets, indices, values
+
+
+def over_rows(kernel: Callable[..., None], x: Tensor, matrices: tuple[Tensor, ...], *settings: Any) -> None:
     """Run a kernel over the rows of `x`, shared among as many threads as torch uses.
 
-    addresses: where each matrix of x's shape begins; sizes: the bytes of an entry of each.
+    matrices: contiguous, of as many rows as `x`; the kernel gets their addresses, the number of rows,
+    x's width, and the settings.
     """
     entries, width = x.numel(), x.shape[-1]
     rows = entries // width
     threads = min(torch.get_num_threads(), rows, entries // ENTRIES_PER_THREAD)
     if threads <= 1:
-        kernel(*addresses, rows, width, *settings)
+        kernel(*[one.data_ptr() for one in matrices], rows, width, *settings)
         return
 
     def run(part: int) -> None:
         first, last = rows * part // threads, rows * (part + 1) // threads
-        begins = [a + first * width * size for a, size in zip(addresses, sizes, strict=True)]
-        kernel(*begins, last - first, width, *settings)
+        places = [one.data_ptr() + first * one.shape[-1] * one.element_size() for one in matrices]
+        kernel(*places, last - first, width, *settings)
 
     others = [helpers().submit(run, part) for part in range(1, threads)]
     run(0)
@@ -110,30 +121,47 @@ if hasattr(os, "register_at_fork"):
 @functools.cache
 def keeper(dtype: torch.dtype) -> Callable[..., None]:
     """Compile the selection for a type."""
-    return compiled(_keep_rows, dtype, types.int64, types.int64, types.boolean, types.boolean)
+    entry, count = INTEGERS[dtype.itemsize], types.int64
+    settings = [count, count, types.boolean, types.boolean]
+    return compiled(_keep_rows, [entry, entry, types.uint8], settings)
 
 
 @functools.cache
 def masker(dtype: torch.dtype) -> Callable[..., None]:
     """Compile the masking of a gradient for a type."""
-    return compiled(_mask_rows, dtype)
+    entry = INTEGERS[dtype.itemsize]
+    return compiled(_mask_rows, [entry, entry, types.uint8])
 
 
-def compiled(kernel: Callable[..., None], dtype: torch.dtype, *settings: Any) -> Callable[..., None]:
+@functools.cache
+def counter(dtype: torch.dtype) -> Callable[..., None]:
+    """Compile the counting of non-zero entries for a type."""
+    return compiled(_count_rows, [INTEGERS[dtype.itemsize], types.int64])
+
+
+@functools.cache
+def collector(dtype: torch.dtype) -> Callable[..., None]:
+    """Compile the collecting of non-zero entries for a type."""
+    entry = INTEGERS[dtype.itemsize]
+    whole = [types.CPointer(types.int32), types.CPointer(entry)]
+    return compiled(_collect_rows, [entry, types.int64], whole)
+
+
+def compiled(
+    kernel: Callable[..., None], entries: list[Any], settings: Sequence[Any] = ()
+) -> Callable[..., None]:
     """Compile a kernel to a C function, which runs without Python's lock; kept on disk if it can be.
 
-    It takes the addresses of two matrices of `dtype` and one of booleans, rows, width, and the settings.
+    It takes the addresses of matrices with such entries, rows, width, and settings of such types.
     """
-    matrix = types.CPointer(INTEGERS[dtype.itemsize])
-    places = [matrix, matrix, types.CPointer(types.uint8), types.int64, types.int64]
-    signature = types.void(*places, *settings)
+    sizes = (types.int64, types.int64)
+    signature = types.void(*[types.CPointer(entry) for entry in entries], *sizes, *settings)
     try:
         function = cfunc(signature, cache=True, **OPTIONS)(kernel)
     except RuntimeError:  # no directory to keep compiled code in
         function = cfunc(signature, **OPTIONS)(kernel)
-    kinds = [ctypes.c_bool if one == types.boolean else ctypes.c_int64 for one in settings]
-    caller = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int64, ctypes.c_int64, *kinds)
-    call = caller(function.address)
+    kinds = [ctypes.c_bool if one == types.boolean else ctypes.c_int64 for one in (*sizes, *settings)]
+    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(entries), *kinds)(function.address)
     call.function = function  # type: ignore[attr-defined]  # the code lives as long as this
     return call
 
@@ -247,3 +275,37 @@ def _mask_rows(values_at: Any, out_at: Any, dropped_at: Any, rows: int, width: i
     values, out, dropped = carray(values_at, count), carray(out_at, count), carray(dropped_at, count)
     for i in range(count):
         out[i] = 0 if dropped[i] else values[i]
+
+
+@jitted
+def _zeros(bits: Any) -> Any:
+    """Return the bits of 0.0 and of -0.0."""
+    zeros = np.zeros(2, bits.dtype)
+    zeros[1] = -1
+    zeros[1] = zeros[1] << (8 * bits.itemsize - 1)
+    return zeros
+
+
+def _count_rows(bits_at: Any, counts_at: Any, rows: int, width: int) -> None:
+    bits, counts = carray(bits_at, (rows, width)), carray(counts_at, rows)
+    one, none = np.float32(1), np.float32(0)
+    zero = _zeros(bits)
+    for row in range(rows):
+        count = none
+        for i in range(width):
+            count += one if bits[row, i] != zero[0] and bits[row, i] != zero[1] else none
+        counts[row] = count
+
+
+def _collect_rows(
+    bits_at: Any, offsets_at: Any, rows: int, width: int, indices_at: Any, values_at: Any
+) -> None:
+    bits, offsets = carray(bits_at, (rows, width)), carray(offsets_at, rows)
+    zero = _zeros(bits)
+    for row in range(rows):
+        place = offsets[row]
+        for i in range(width):
+            if bits[row, i] != zero[0] and bits[row, i] != zero[1]:
+                indices_at[place] = i
+                values_at[place] = bits[row, i]
+                place += 1
