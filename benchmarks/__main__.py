@@ -3,10 +3,14 @@
 import sys
 
 from .attention import attention
+from .generation import decoding, generation
 from .pairs import record
-from .topk import steps, topk
+from .topk import grid, reading, steps, topk
+from .training import training
 
-BENCHMARKS = {"attention": attention, "steps": steps, "topk": topk}
+BENCHMARKS = {
+    one.__name__: one for one in (topk, grid, steps, reading, training, generation, decoding, attention)
+}
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ def attention() -> list[Ratio]:
         name = f"bf16 eager / bf16 sdpa, context {context}"
         steps = [training_step("tiny", attention=kind, context=context) for kind in ("eager", "sdpa")]
         rows.append(ratio(name, steps[0], steps[1]))
-    fp32 = training_step("tiny", bf16=False, attention="sdpa")
-    rows.append(ratio("bf16 eager / fp32 sdpa, context 128", training_step("tiny"), fp32))
+    fp32 = training_step("tiny", bf16=False, attention="sdpa", context=128)
+    bf16 = training_step("tiny", context=128)
+    rows.append(ratio("bf16 eager / fp32 sdpa, context 128", bf16, fp32))
     return rows

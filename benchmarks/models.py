@@ -1,31 +1,40 @@
-"""Models and training steps to be timed."""
+"""Models and steps to be timed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
+from topklm.core.memory import keep_freed_memory
 from topklm.model import TopKLMForCausalLM
-from topklm.training import preset
+from topklm.training import TrainSettings, preset
 
 TOKENS = 4096
+VOCABULARY = 2048
+
+
+def new_model(settings: TrainSettings, *, attention: str = "eager") -> TopKLMForCausalLM:
+    """Draw a model of these settings with a vocabulary of 2,048."""
+    config = settings.model_config(vocab_size=VOCABULARY)
+    config._attn_implementation = attention
+    torch.manual_seed(0)
+    return TopKLMForCausalLM(config)
 
 
 def training_step(
-    name: str, *, dense: bool = False, bf16: bool = True, attention: str = "eager", context: int = 128
+    name: str, *, bf16: bool = True, attention: str = "eager", context: int = 256, **changes: Any
 ) -> Callable[[], object]:
     """Make one training step (forward, backward, AdamW) of a preset's model on random tokens."""
-    settings = preset(name, dense=dense, context=context, batch_tokens=TOKENS)
-    vocabulary = 2048
-    config = settings.model_config(vocab_size=vocabulary)
-    config._attn_implementation = attention
-    torch.manual_seed(0)
-    model = TopKLMForCausalLM(config)
+    keep_freed_memory()
+    model = new_model(
+        preset(name, **{**changes, "context": context, "batch_tokens": TOKENS}), attention=attention
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    ids = torch.randint(0, vocabulary, (TOKENS // context, context))
+    ids = torch.randint(0, VOCABULARY, (TOKENS // context, context))
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss = model(ids, labels=ids).loss
+            loss = model(input_ids=ids, labels=ids, loss_only=True).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -159,9 +159,9 @@ def train(*options: str, out: Path, data: Path) -> list[str]:
     [
         (["--k", "600"], "topk_k=600 does not fit width 512; choose 1..512"),
         (["--k", "0"], "k=0 is not allowed"),
-        (["--topk-layers", "0,9"], "topk_layers=[0, 9] must be ascending, without repeats, within 0..5"),
+        (["--topk-layers", "0,9"], "topk_layers=[0, 9] must be ascending, without repeats, within 0..3"),
         (["--topk-layers", "one"], "'one' is no list of layers"),
-        (["--n-nontopk", "6"], "n_nontopk=6 leaves no TopK layer among 6"),
+        (["--n-nontopk", "4"], "n_nontopk=4 leaves no TopK layer among 4"),
         (["--n-nontopk", "1", "--topk-layers", "0"], "not both"),
         (["--preset", "huge"], "unknown preset 'huge'; choose one of tiny, small, base, large"),
         (["--topk-by", "size"], "topk_by='size' is unknown"),

@@ -68,7 +68,7 @@ def test_settings_survive_json() -> None:
 def test_every_preset_makes_a_model_configuration_and_whole_steps(name: str) -> None:
     settings = preset(name)
     config = settings.model_config(vocab_size=1000)
-    assert config.topk_layers == list(range(settings.depth - 2))
+    assert config.topk_layers == list(range(settings.depth - settings.n_nontopk))
     assert config.hidden_size % settings.k == 0 or settings.k < config.hidden_size / 8
     assert settings.steps > 100
     assert replace(settings, dense=True).model_config(vocab_size=1000).topk_layers == []
@@ -104,8 +104,8 @@ def test_a_bad_setting_is_named(changes: dict[str, object], message: str) -> Non
     ("changes", "message"),
     [
         ({"k": 1000}, r"choose 1\.\.512"),
-        ({"n_nontopk": 6}, r"choose 0\.\.5"),
-        ({"topk_layers": [7]}, r"within 0\.\.5"),
+        ({"n_nontopk": 4}, r"choose 0\.\.3"),
+        ({"topk_layers": [7]}, r"within 0\.\.3"),
         ({"topk_by": "size"}, "choose one of value"),
         ({"head_dim": 5}, "^head_dim=5 must be even"),
         ({"dense": True, "k": 1000}, r"choose 1\.\.512"),

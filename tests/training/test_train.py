@@ -462,3 +462,29 @@ def last_step(path: Path) -> int:
         return max((json.loads(line)["step"] for line in lines), default=0)
     except (OSError, json.JSONDecodeError):
         return 0
+
+
+def test_an_embedding_may_start_larger_with_logits_as_before(text_file: Path) -> None:
+    tokenizer = load_tokenizer("bpe:320", corpus=load_corpus(str(text_file)))
+    plain, scaled = (
+        new_model(tiny_settings(text_file, embedding_scale=scale), tokenizer, attention="eager").eval()
+        for scale in (1.0, 4.0)
+    )
+    assert torch.equal(scaled.model.embed_tokens.weight, 4 * plain.model.embed_tokens.weight)
+    ids = torch.arange(2, 20)[None]
+    spread = [float(model(ids).logits.detach().std()) for model in (plain, scaled)]
+    assert spread[0] / 2 < spread[1] < 2 * spread[0]
+
+
+def test_an_embedding_may_learn_at_its_own_rate(tmp_path: Path, text_file: Path) -> None:
+    run = train(tiny_settings(text_file, embedding_lr=1e-9, tokens=512), tmp_path / "run")
+    before, after = (
+        TopKLMForCausalLM.from_pretrained(path, dtype=torch.float32)
+        for path in (run.path / "checkpoints" / "trace-0", run.path)
+    )
+    moved = {
+        name: float((value - before.get_parameter(name)).detach().abs().max())
+        for name, value in after.named_parameters()
+    }
+    assert moved["model.embed_tokens.weight"] < 1e-3  # the rounding of a bf16 trace alone
+    assert moved["model.layers.0.mlp.down_proj.weight"] > 1e-3

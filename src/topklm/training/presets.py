@@ -9,7 +9,11 @@ from .settings import TrainSettings
 
 
 def tiny() -> TrainSettings:
-    """Minutes on a laptop's CPU: a wide stream (512 neurons a layer) with narrow blocks."""
+    """Minutes on a laptop's CPU: a wide stream (512 neurons a layer) with narrow blocks.
+
+    A large embedding that learns fast keeps every neuron alive and halves the tokens needed; small
+    steps and k annealed from the whole width help further (`docs/log.md`, 2026-11-23).
+    """
     return TrainSettings(preset="tiny")
 
 
@@ -22,9 +26,14 @@ def small() -> TrainSettings:
         k=48,
         width=768,
         mlp=384,
-        context=256,
+        depth=6,
+        n_nontopk=2,
         batch_tokens=4096,
         lr=1.5e-3,
+        embedding_lr=0.0,
+        embedding_scale=1.0,
+        anneal="none",
+        warmup_share=0.05,
     )
 
 
@@ -38,6 +47,7 @@ def base() -> TrainSettings:
         k=128,
         width=1024,
         depth=12,
+        n_nontopk=2,
         heads=12,
         head_dim=64,
         mlp=3072,
@@ -45,6 +55,9 @@ def base() -> TrainSettings:
         batch_tokens=524_288,
         device_tokens=16_384,
         lr=6e-4,
+        embedding_lr=0.0,
+        embedding_scale=1.0,
+        anneal="none",
         eval_tokens=1_048_576,
         warmup_share=0.02,
     )
@@ -60,6 +73,7 @@ def large() -> TrainSettings:
         k=128,
         width=2048,
         depth=24,
+        n_nontopk=2,
         heads=16,
         head_dim=128,
         mlp=5632,
@@ -67,6 +81,9 @@ def large() -> TrainSettings:
         batch_tokens=1_048_576,
         device_tokens=8_192,
         lr=4e-4,
+        embedding_lr=0.0,
+        embedding_scale=1.0,
+        anneal="none",
         eval_tokens=4_194_304,
         warmup_share=0.01,
     )
