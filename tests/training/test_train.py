@@ -488,3 +488,13 @@ def test_an_embedding_may_learn_at_its_own_rate(tmp_path: Path, text_file: Path)
     }
     assert moved["model.embed_tokens.weight"] < 1e-3  # the rounding of a bf16 trace alone
     assert moved["model.layers.0.mlp.down_proj.weight"] > 1e-3
+
+
+def test_the_compiled_kernel_changes_no_weight(
+    tmp_path: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tiny_settings(text_file, tokens=2560, precision="bf16", topk_by="magnitude")
+    fast = train(settings, tmp_path / "fast")
+    monkeypatch.setattr(sys.modules["topklm.model.topk"], "HAS_NUMBA", False)
+    plain = train(settings, tmp_path / "plain")
+    assert sha256_file(fast.path / "model.safetensors") == sha256_file(plain.path / "model.safetensors")

@@ -28,6 +28,7 @@ def small() -> TrainSettings:
         mlp=384,
         depth=6,
         n_nontopk=2,
+        context=256,
         batch_tokens=4096,
         lr=1.5e-3,
         embedding_lr=0.0,

@@ -43,7 +43,7 @@ class TrainSettings:
     data: list[str] = setting(["stories"], "training text: file, directory, 'stories', 'code', a hub dataset")
     validation: list[str] | None = setting(None, "held-out text; default: 2 % of the documents")
     tokenizer: str = setting("bpe:2048", "bpe:N trains a byte-level BPE of N tokens; or a path or name")
-    tokens: int = setting(1_100_000, "tokens to train on")
+    tokens: int = setting(950_000, "tokens to train on")
     seed: int = setting(0, "seed of the weights, of the order of the data, of everything")
 
     dense: bool = setting(False, "train the dense twin: no TopK, everything else the same")
@@ -59,12 +59,12 @@ class TrainSettings:
     heads: int = setting(4, "attention heads per block")
     head_dim: int = setting(32, "width of one head, even")
     mlp: int = setting(320, "width of a block's MLP")
-    context: int = setting(256, "tokens per training block")
+    context: int = setting(320, "tokens per training block")
 
     lr: float = setting(2e-3, "peak learning rate")
     embedding_lr: float = setting(8e-3, "peak learning rate of the embedding; 0: lr")
     embedding_scale: float = setting(8.0, "initial embedding times this, final norm's gain by it")
-    batch_tokens: int = setting(512, "tokens per step, all devices together; a multiple of context")
+    batch_tokens: int = setting(640, "tokens per step, all devices together; a multiple of context")
     device_tokens: int = setting(0, "tokens a device takes at once, the rest by accumulation; 0: all")
     warmup_share: float = setting(0.3, "share of the steps over which the learning rate rises")
     weight_decay: float = setting(0.1, "AdamW's weight decay")
