@@ -20,10 +20,10 @@ from ..features.capture import BATCH_TOKENS, batch_rows, capture
 from ..training import Loaded, Run, load
 from .feature_index import FeatureIndex
 from .finish import finish
+from .firings import LARGEST_PART
 from .format import ABOUT, FORMAT, WORK, Layout
 from .parts import Cut, is_whole, make_part, part_directory
 from .sources import source_of
-from .summarise import LARGEST_PART
 from .text import Text, find_text
 
 PART_FIRINGS = 2**23
@@ -202,7 +202,7 @@ class _Build:
                     **self._identity(),
                     "text": self.text.sha256,
                     "context": context,
-                    "batch_rows": batch_rows(context),
+                    "batch_rows": batch_rows(context, BATCH_TOKENS),
                     "part_tokens": self._part_tokens(context),
                 }
                 write_json(path, begun)
@@ -247,8 +247,9 @@ class _Build:
 
     def _part_tokens(self, context: int) -> int:
         """Choose whole batches that hold about PART_FIRINGS firings; the first batch tells how many."""
-        batch = context * batch_rows(context)
-        first = next(iter(capture(self.source, self.text.packed, context=context, stop=batch)))
+        batch = context * batch_rows(context, BATCH_TOKENS)
+        batches = capture(self.source, self.text.packed, context=context, batch_tokens=batch, stop=batch)
+        first = next(iter(batches))
         firings = sum(codes.indices.shape[0] for codes in first.codes.values()) / len(first.token_ids)
         most = min(LARGEST_PART, PART_FIRINGS / max(firings, 1))
         return batch * max(1, int(most // batch))
@@ -297,6 +298,7 @@ class _Build:
             self.text,
             directories,
             self.work,
+            part_tokens=self.cut.part_tokens,
             sample=self.sample,
             effects=bool(self.request["effects"]),
             console=self.console,
