@@ -158,6 +158,7 @@ class _Build:
     def writing(self, *, shared: bool = False) -> Iterator[None]:
         """Hold the directory, and say in one line what ends the work early."""
         refuse_foreign(self.out)
+        is_new = not self.out.exists()
         with disk_full_is_said(existing(self.out)):
             self.out.mkdir(parents=True, exist_ok=True)
             with locked(self.out, shared=shared):
@@ -167,6 +168,17 @@ class _Build:
                     raise Interrupted(
                         f"interrupted; what is done of {self.out} is kept: the same call goes on from there"
                     ) from None
+                except InputError:
+                    if not shared and not (self.out / ABOUT).exists():
+                        self._clear(remove=is_new)
+                    raise
+
+    def _clear(self, *, remove: bool) -> None:
+        """Leave no dead directory behind where nothing was planned yet."""
+        if not (self.work / "plan.json").is_file():
+            shutil.rmtree(self.work, ignore_errors=True)
+            if remove:
+                shutil.rmtree(self.out)
 
     def is_done(self) -> bool:
         """Tell whether the index is there already. Raises InputError where another one is."""

@@ -28,8 +28,9 @@ from .text import Text
 RELATED_TOKENS = 2**16
 RELATED_FIRINGS = 2**23
 """Similarities are computed from at most about this many tokens and firings, of documents chosen by hash."""
-FEATURES_GROUP = 512
-EXAMPLES_GROUP = 8192
+FEATURES_GROUP = 256
+EXAMPLES_GROUP = 2048
+"""Rows of a row group: few, since a card reads one feature's."""
 
 
 def finish(

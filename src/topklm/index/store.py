@@ -175,6 +175,7 @@ class Store:
             self._database.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet({_quoted(path)})")  # noqa: S608
         allowed = ", ".join(_quoted(path) for path in (*files, *annotations.files(self.path)))
         self._database.execute("SET python_enable_replacements = false")
+        self._database.execute("SET parquet_metadata_cache = true")
         self._database.execute(f"SET allowed_paths = [{allowed}]")
         self._database.execute("SET enable_external_access = false")
         self._database.execute("SET lock_configuration = true")
