@@ -6,7 +6,7 @@ import pytest
 
 from samples import Truth
 from topklm.index import FeatureIndex
-from topklm.index.format import FIRINGS, SAMPLED, STRONGEST, TABLES, bucket_edge, bucket_of
+from topklm.index.format import COLUMNS, FIRINGS, SAMPLED, STRONGEST, TABLES, bucket_edge, bucket_of
 
 
 def test_firings_are_the_non_zero_entries_in_token_order(index: FeatureIndex, truth: Truth) -> None:
@@ -192,6 +192,8 @@ def test_index_json_says_what_the_tables_are(index: FeatureIndex) -> None:
         assert about["tables"][name]["rows"] == rows[0]
     for site in about["sites"]:
         assert site["live"] + site["rare"] + site["dead"] == site["width"]
+    for name, columns in COLUMNS.items():
+        assert tuple(pq.read_schema(index.path / f"{name}.parquet").names) == columns
     assert about["firings"] == about["sample"]["firings"] == about["tables"]["firings"]["rows"]
 
 
