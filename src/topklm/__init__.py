@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         CorpusError,
         DiskFullError,
         InputError,
+        Interrupted,
         RunError,
         TopKLMError,
         TrainingError,
@@ -31,11 +32,12 @@ if TYPE_CHECKING:
     from .data.packing import Packed, pack
     from .data.tokenizer import encode_prompt
     from .evaluation.heldout import HeldOut, held_out
+    from .index import FeatureIndex, build_index
     from .metrics.scores import concept_scores
     from .metrics.similarity import similarity
     from .metrics.tokens import token_entropy, token_mass
     from .model import SparseCodes, TopK, TopKLMConfig, TopKLMForCausalLM, TopKLMModel, topk
-    from .training.loop import Interrupted, resume, train
+    from .training.loop import resume, train
     from .training.presets import preset
     from .training.run import Run, load
     from .training.settings import TrainSettings
@@ -45,6 +47,7 @@ __all__ = [
     "CorpusError",
     "DiskFullError",
     "Estimate",
+    "FeatureIndex",
     "HeldOut",
     "InputError",
     "Interrupted",
@@ -60,6 +63,7 @@ __all__ = [
     "TopKLMModel",
     "TrainSettings",
     "TrainingError",
+    "build_index",
     "concept_scores",
     "encode_prompt",
     "held_out",
@@ -77,18 +81,27 @@ __all__ = [
 
 _MODULES = {
     "concepts.labels": ("ConceptLabels",),
-    "core.errors": ("CorpusError", "DiskFullError", "InputError", "RunError", "TopKLMError", "TrainingError"),
+    "core.errors": (
+        "CorpusError",
+        "DiskFullError",
+        "InputError",
+        "Interrupted",
+        "RunError",
+        "TopKLMError",
+        "TrainingError",
+    ),
     "core.site": ("Neuron",),
     "core.stats": ("Estimate",),
     "data.corpus": ("load_corpus",),
     "data.packing": ("Packed", "pack"),
     "data.tokenizer": ("encode_prompt",),
     "evaluation.heldout": ("HeldOut", "held_out"),
+    "index": ("FeatureIndex", "build_index"),
     "metrics.scores": ("concept_scores",),
     "metrics.similarity": ("similarity",),
     "metrics.tokens": ("token_entropy", "token_mass"),
     "model": ("SparseCodes", "TopK", "TopKLMConfig", "TopKLMForCausalLM", "TopKLMModel", "topk"),
-    "training.loop": ("Interrupted", "resume", "train"),
+    "training.loop": ("resume", "train"),
     "training.presets": ("preset",),
     "training.run": ("Run", "load"),
     "training.settings": ("TrainSettings",),

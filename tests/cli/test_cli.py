@@ -18,7 +18,7 @@ from topklm.training import PRESETS, Run
 from topklm.training import train as train_run
 
 COMMAND = [sys.executable, "-c", "import sys; from topklm.cli.main import main; sys.exit(main())"]
-VERBS = ("quickstart", "stories", "train", "generate", "eval", "info")
+VERBS = ("quickstart", "stories", "train", "generate", "eval", "index", "info")
 
 
 def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
