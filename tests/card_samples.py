@@ -25,7 +25,7 @@ def live_card(**changes: object) -> Card:
             high - 0.4,
             high,
             int(30 / high),
-            tuple(example(words, 3 + n, high - n / 20, 40 * n) for n in range(3)),
+            tuple(example(words, 3 + n, high - n / 20, int(400 * high) + 40 * n) for n in range(3)),
         )
         for high in (4.0, 2.5, 1.0)
     ]
