@@ -21,29 +21,39 @@ GAP = "   "
 EIGHTHS = "▁▂▃▄▅▆▇█"
 
 
-def draw_card(card: Card, *, colour: bool = True, width: int | None = None) -> Text:
-    """Draw a card. width: where lines end; None leaves each list and example on a line of its own."""
+def draw_card(
+    card: Card,
+    *,
+    colour: bool = True,
+    width: int | None = None,
+    examples: int | None = None,
+    top: int | None = None,
+) -> Text:
+    """Draw a card.
+
+    width: where lines end; None leaves each list and example on a line of its own. examples: at most so
+    many of each quantile bin. top: at most so many tokens and features in each list.
+    """
     names = [", ".join(map(visible, card.labels))]
+    facts = [f"{name.replace('_', ' ')} {amount(fact)}" for name, fact in card.facts.items()]
     lines = [
         Text.assemble((card.feature, "bold"), *(GAP + part for part in (card.status, *names) if part)),
         *flow("fires on", [density_line(card)], width),
         *flow("activation", _sizes(card), width),
         *flow("", [histogram(card)] if card.histogram_counts else [], width),
-        *flow(
-            "facts", [f"{name.replace('_', ' ')} {amount(fact)}" for name, fact in card.facts.items()], width
-        ),
-        *flow("top tokens", map(token_share, card.top_tokens), width),
-        *flow("promotes", map(token_change, card.promoted), width),
-        *flow("suppresses", map(token_change, card.suppressed), width),
-        *flow("similar", map(relative, card.similar), width),
+        *flow("facts", facts, width),
+        *flow("top tokens", map(token_share, card.top_tokens[:top]), width),
+        *flow("promotes", map(token_change, card.promoted[:top]), width),
+        *flow("suppresses", map(token_change, card.suppressed[:top]), width),
+        *flow("similar", map(relative, card.similar[:top]), width),
         *flow("other layers", map(relative, card.other_layers), width),
     ]
     if not card.firings:
         lines.append(Text(f"It never fired on these {card.n_tokens:,} tokens, so there is no example."))
-    elif card.bins:
+    elif card.bins and examples != 0:
         lines += [Text(), Text(_legend(colour), "dim")]
         for one in card.bins:
-            lines += _draw_bin(one, scale(card), colour, width)
+            lines += _draw_bin(one, scale(card), colour, width, examples)
     return Text("\n").join(lines)
 
 
@@ -112,10 +122,10 @@ def _legend(colour: bool) -> str:
     return f"Examples, strongest first ({shown}):"
 
 
-def _draw_bin(one: Bin, largest: float, colour: bool, width: int | None) -> list[Text]:
+def _draw_bin(one: Bin, largest: float, colour: bool, width: int | None, examples: int | None) -> list[Text]:
     head = f"{amount(one.low)} to {amount(one.high)}, {count(one.firings, 'firing')}"
     lines = [Text(head, "dim")]
-    for example in one.examples:
+    for example in one.examples[:examples]:
         number = f"{amount(example.activations[example.peak]):>8}  "
         lines += broken(Text(number), draw_example(example, largest, colour), width)
     return lines
