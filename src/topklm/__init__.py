@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         CorpusError,
         DiskFullError,
         InputError,
+        Interrupted,
         RunError,
         TopKLMError,
         TrainingError,
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from .data.packing import Packed, pack
     from .data.tokenizer import encode_prompt
     from .evaluation.heldout import HeldOut, held_out
+    from .index import FeatureIndex, build_index
     from .metrics.tokens import token_entropy, token_mass
     from .model import SparseCodes, TopK, TopKLMConfig, TopKLMForCausalLM, TopKLMModel, topk
-    from .training.loop import Interrupted, resume, train
+    from .training.loop import resume, train
     from .training.presets import preset
     from .training.run import Run, load
     from .training.settings import TrainSettings
@@ -41,6 +43,7 @@ __all__ = [
     "CorpusError",
     "DiskFullError",
     "Estimate",
+    "FeatureIndex",
     "HeldOut",
     "InputError",
     "Interrupted",
@@ -56,6 +59,7 @@ __all__ = [
     "TopKLMModel",
     "TrainSettings",
     "TrainingError",
+    "build_index",
     "encode_prompt",
     "held_out",
     "load",
@@ -70,16 +74,25 @@ __all__ = [
 ]
 
 _MODULES = {
-    "core.errors": ("CorpusError", "DiskFullError", "InputError", "RunError", "TopKLMError", "TrainingError"),
+    "core.errors": (
+        "CorpusError",
+        "DiskFullError",
+        "InputError",
+        "Interrupted",
+        "RunError",
+        "TopKLMError",
+        "TrainingError",
+    ),
     "core.site": ("Neuron",),
     "core.stats": ("Estimate",),
     "data.corpus": ("load_corpus",),
     "data.packing": ("Packed", "pack"),
     "data.tokenizer": ("encode_prompt",),
     "evaluation.heldout": ("HeldOut", "held_out"),
+    "index": ("FeatureIndex", "build_index"),
     "metrics.tokens": ("token_entropy", "token_mass"),
     "model": ("SparseCodes", "TopK", "TopKLMConfig", "TopKLMForCausalLM", "TopKLMModel", "topk"),
-    "training.loop": ("Interrupted", "resume", "train"),
+    "training.loop": ("resume", "train"),
     "training.presets": ("preset",),
     "training.run": ("Run", "load"),
     "training.settings": ("TrainSettings",),

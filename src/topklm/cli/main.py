@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from ..core.errors import InputError, TopKLMError
-from . import evaluate, generate, info, quickstart, stories, train
+from . import evaluate, generate, index, info, quickstart, stories, train
 from .output import say
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -28,6 +28,7 @@ app.command("stories", short_help="Tell labelled stories.")(stories.stories)
 app.command("train", short_help="Train a model, its dense twin, or go on with one.")(train.train)
 app.command("generate", short_help="Write text with a run's model.")(generate.generate)
 app.command("eval", short_help="Measure held-out loss and bits per byte.")(evaluate.evaluate)
+app.command("index", short_help="Index what every neuron does on a text.")(index.index)
 app.command("info", short_help="Show what a run is.")(info.info)
 
 # Typer carries a click of its own; its base error is found by name wherever it lives.

@@ -5,7 +5,8 @@
     │   ├── CorpusError                  a text source: missing, empty, malformed
     │   ├── RunError                     a run directory: none, another's, busy, damaged
     │   └── DiskFullError                no space left where a result should go
-    └── TrainingError                    training cannot go on: a loss that is not finite; exit code 1
+    ├── TrainingError                    training cannot go on: a loss that is not finite; exit code 1
+    └── Interrupted                      stopped by Ctrl-C or SIGTERM, what was done is kept; exit code 130
 
 A broken promise of our own is an `assert`, never one of these.
 """
@@ -33,3 +34,7 @@ class DiskFullError(InputError):
 
 class TrainingError(TopKLMError):
     """Training cannot go on."""
+
+
+class Interrupted(TopKLMError):
+    """Long work was stopped by Ctrl-C or SIGTERM; what was done is kept, and it can go on."""

@@ -111,15 +111,25 @@ def remove_partial(directory: Path) -> None:
             path.unlink()
 
 
+def existing(path: Path) -> Path:
+    """Return a path, or the nearest directory above it that exists."""
+    return path if path.exists() else existing(path.absolute().parent)
+
+
 @contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(
+    directory: Path, *, shared: bool = False, wait: bool = False, name: str = ".lock"
+) -> Iterator[None]:
     """Hold a directory against other writers. Raises RunError at once where another has it.
 
-    The lock belongs to the process and vanishes with it, however it ends.
+    shared: writers that agree among themselves may hold it together. wait: until it is free. name:
+    of the lock's file, where a directory has several. The lock belongs to the process and vanishes
+    with it, however it ends.
     """
-    with (directory / ".lock").open("w") as file:
+    with (directory / name).open("w") as file:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
         except OSError:
             raise RunError(
                 f"another process is writing to {directory}; wait for it or choose another directory"

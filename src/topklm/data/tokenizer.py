@@ -105,6 +105,47 @@ def vocabulary_size(tokenizer: Any) -> int:
     return int(max(len(tokenizer), 1 + max(tokenizer.get_vocab().values())))
 
 
+def token_bytes(tokenizer: Any) -> list[bytes]:
+    """Return the UTF-8 bytes that each token id stands for inside a text, its leading space included.
+
+    One entry per row of the embedding; an id without a token has none. A byte-level token may hold a
+    part of a character. Special tokens stand for their own name.
+    """
+    texts = [b""] * vocabulary_size(tokenizer)
+    added = {token.content for token in tokenizer.added_tokens_decoder.values()}
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    decoder = json.dumps(json.loads(backend.to_str())["decoder"]) if backend is not None else ""
+    for piece, token in tokenizer.get_vocab().items():
+        if piece in added:
+            texts[token] = piece.encode()
+        elif "ByteLevel" in decoder and all(letter in BYTE_OF_LETTER for letter in piece):
+            texts[token] = bytes(BYTE_OF_LETTER[letter] for letter in piece)
+        elif "ByteFallback" in decoder and re.fullmatch(r"<0x[0-9A-F]{2}>", piece):
+            texts[token] = bytes([int(piece[3:5], 16)])
+        elif "\u2581" in piece:  # SentencePiece's mark for a space
+            texts[token] = piece.replace("\u2581", " ").encode()
+        else:
+            texts[token] = _inside_a_text(tokenizer, token)
+    return texts
+
+
+def _inside_a_text(tokenizer: Any, token: int) -> bytes:
+    """Decode a token after another one, since many tokenizers drop a space that begins a text."""
+    anchor = tokenizer("a", add_special_tokens=False)["input_ids"]
+    with_it, alone = tokenizer.decode([*anchor, token]), tokenizer.decode(anchor)
+    return str(with_it[len(alone) :] if with_it.startswith(alone) else tokenizer.decode([token])).encode()
+
+
+def _letters_for_bytes() -> dict[str, int]:
+    """Byte-level BPE writes each byte as a visible letter: most as themselves, others from U+0100 on."""
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in visible]
+    return {chr(byte): byte for byte in visible} | {chr(256 + n): byte for n, byte in enumerate(hidden)}
+
+
+BYTE_OF_LETTER = _letters_for_bytes()
+
+
 def encode_prompt(tokenizer: Any, prompt: str) -> list[int]:
     """Tokenize the beginning of a document as training saw one: a boundary token, then the text.
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ..core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .loop import Interrupted, resume, train
+    from ..core.errors import Interrupted
+    from .loop import resume, train
     from .presets import PRESETS, preset
     from .run import Loaded, Run, load
     from .settings import TrainSettings
@@ -30,7 +31,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "Interrupted": f"{__name__}.loop",
+        "Interrupted": "topklm.core.errors",
         "Loaded": f"{__name__}.run",
         "PRESETS": f"{__name__}.presets",
         "Run": f"{__name__}.run",

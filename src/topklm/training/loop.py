@@ -14,10 +14,11 @@ from rich.console import Console
 from transformers import set_seed
 
 from .. import __version__
-from ..core.errors import InputError, RunError, TopKLMError
+from ..core.errors import InputError, Interrupted, RunError
 from ..core.files import (
     PARTIAL,
     disk_full_is_said,
+    existing,
     flush,
     locked,
     make_readable,
@@ -36,10 +37,6 @@ from .progress import ProgressBar
 from .run import FORMAT, Run, quiet_transformers
 from .settings import TrainSettings
 from .trainer import Shuffled, TopKTrainer
-
-
-class Interrupted(TopKLMError):
-    """Training was stopped by Ctrl-C or SIGTERM, with a checkpoint."""
 
 
 def train(
@@ -255,11 +252,6 @@ def clear(directory: Path, *, remove: bool) -> None:
             path.unlink()
     if remove:
         directory.rmdir()
-
-
-def existing(path: Path) -> Path:
-    """Return the nearest directory above that exists."""
-    return path if path.exists() else existing(path.absolute().parent)
 
 
 def how_to_resume(run: Run) -> str:

@@ -1,0 +1,324 @@
+"""Build an index: plan, parts, join. Interrupted anywhere and called again, it goes on with what is whole.
+
+The directory holds `.work/` while it is built: the plan, the packed text, the parts. `index.json` comes
+last, so a directory without it holds no index. What a part is: `parts.py`; how they join: `finish.py`.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..core.errors import InputError, Interrupted, RunError
+from ..core.files import PARTIAL, disk_full_is_said, existing, locked, read_json, remove_partial, write_json
+from ..core.progress import counted
+from ..features import FeatureSource
+from ..features.capture import BATCH_TOKENS, batch_rows, capture
+from ..training import Loaded, Run, load
+from .feature_index import FeatureIndex
+from .finish import finish
+from .format import ABOUT, FORMAT, WORK, Layout
+from .parts import Cut, is_whole, make_part, part_directory
+from .sources import source_of
+from .summarise import LARGEST_PART
+from .text import Text, find_text
+
+PART_FIRINGS = 2**23
+"""Firings of a part, about: what is held in memory at once."""
+Say = Callable[[str], None]
+Subject = FeatureSource | Loaded | Run | Path | str
+
+
+def build_index(
+    run: Subject,
+    *,
+    source: str = "topk",
+    twin: Path | str | None = None,
+    seed: int = 0,
+    data: str | Sequence[str] | None = None,
+    tokens: int | None = None,
+    sample: float = 1.0,
+    out: Path | str | None = None,
+    effects: bool = True,
+    say: Say = lambda message: None,
+    console: Console | None = None,
+) -> FeatureIndex:
+    """Index what every feature does on a text, and open the index.
+
+    run: a run, or any feature source (then `data` and `out` must be given). source, twin, seed: which of
+    a run's sources, see `source_of`. data: the text, a corpus specification; default: the run's own
+    validation text. tokens: stop after the document that reaches this many. sample: the share of
+    documents whose firings are kept, chosen by hash; counts, sums, histograms, token mass and examples
+    are those of the whole text all the same. out: the index's directory; default `index` in the run, or
+    `index-SOURCE`. effects: measure which output tokens each feature promotes and suppresses.
+
+    Killed at any instant, the directory holds no index, and the same call goes on with the parts that are
+    whole. Raises InputError (RunError, CorpusError, DiskFullError) where model, text, directory or disk do
+    not allow it, Interrupted after Ctrl-C.
+
+        index = build_index("runs/quickstart", tokens=100_000)
+        index.card("L3/N17").top_tokens
+    """
+    build = _Build(
+        run,
+        source=source,
+        twin=twin,
+        seed=seed,
+        data=data,
+        tokens=tokens,
+        sample=sample,
+        out=out,
+        effects=effects,
+        say=say,
+        console=console,
+    )
+    with build.writing():
+        if not build.is_done():
+            build.plan()
+            build.make_parts(range(build.cut.count(build.n_tokens)))
+            build.finish()
+    return FeatureIndex.open(build.out)
+
+
+def build_shard(run: Subject, shard: tuple[int, int], **options: Any) -> None:
+    """Make one of several equal shares of an index's parts; options as in `build_index`.
+
+    shard: (i, n), the i-th of n, counted from 1. Shards may run at the same time, on machines that share
+    the directory; afterwards `build_index` with the same options makes what is missing and joins them.
+    The result is that of a single process.
+    """
+    number, count = shard
+    if not 1 <= number <= count:
+        raise InputError(f"shard {number}/{count} is not allowed; choose 1/N to N/N")
+    build = _Build(run, **options)
+    with build.writing(shared=True):
+        if not build.is_done():
+            build.plan()
+            build.make_parts(range(number - 1, build.cut.count(build.n_tokens), count))
+
+
+class _Build:
+    """One call: what to build, where, and how far it is."""
+
+    text: Text
+    cut: Cut
+
+    def __init__(
+        self,
+        run: Subject,
+        *,
+        source: str = "topk",
+        twin: Path | str | None = None,
+        seed: int = 0,
+        data: str | Sequence[str] | None = None,
+        tokens: int | None = None,
+        sample: float = 1.0,
+        out: Path | str | None = None,
+        effects: bool = True,
+        say: Say = lambda message: None,
+        console: Console | None = None,
+    ) -> None:
+        if not 0 < sample <= 1:
+            raise InputError(f"sample={sample} is not allowed; choose a share above 0 and at most 1")
+        self.run: Run | None = None
+        if isinstance(run, Loaded | Run | Path | str):
+            loaded = run if isinstance(run, Loaded) else load(run.path if isinstance(run, Run) else run)
+            self.run = loaded.run
+            self.source = source_of(loaded, source, twin=twin, seed=seed)
+        else:
+            self.source = run
+        if out is None:
+            if self.run is None:
+                raise InputError("name a directory for the index with out: this source comes from no run")
+            out = self.run.path / ("index" if self.source.name == "topk" else f"index-{self.source.name}")
+        self.out = Path(out)
+        self.work = self.out / WORK
+        self.sample, self.say, self.console = sample, say, console
+        self.request: dict[str, Any] = {
+            "data": None if data is None else [data] if isinstance(data, str) else list(data),
+            "tokens": tokens,
+            "sample": sample,
+            "effects": effects,
+        }
+
+    @property
+    def parts(self) -> Path:
+        """Where the parts lie."""
+        return self.work / "parts"
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the text."""
+        return len(self.text.packed.tokens)
+
+    @contextmanager
+    def writing(self, *, shared: bool = False) -> Iterator[None]:
+        """Hold the directory, and say in one line what ends the work early."""
+        refuse_foreign(self.out)
+        with disk_full_is_said(existing(self.out)):
+            self.out.mkdir(parents=True, exist_ok=True)
+            with locked(self.out, shared=shared):
+                try:
+                    yield
+                except KeyboardInterrupt:
+                    raise Interrupted(
+                        f"interrupted; what is done of {self.out} is kept: the same call goes on from there"
+                    ) from None
+
+    def is_done(self) -> bool:
+        """Tell whether the index is there already. Raises InputError where another one is."""
+        if not (self.out / ABOUT).is_file():
+            return False
+        about = FeatureIndex.open(self.out).about
+        self._compare(about, "an index")
+        self.say(f"{self.out} holds this index already: nothing to do (delete it to build it anew)")
+        shutil.rmtree(self.work, ignore_errors=True)
+        return True
+
+    def plan(self) -> None:
+        """Find the text and decide how it is cut, or take both from the work that was begun."""
+        self.work.mkdir(exist_ok=True)
+        self.parts.mkdir(exist_ok=True)
+        with locked(self.work, wait=True, name=".plan.lock"):  # one shard packs, the others wait for it
+            path = self.work / "plan.json"
+            begun = read_json(path) if path.is_file() else None
+            if begun is not None:
+                self._compare(begun, "an unfinished index")
+            tokenizer, request = self.source.tokenizer, self.request
+            self.text = find_text(
+                tokenizer,
+                self.work / "text",
+                run=self.run,
+                data=request["data"],
+                tokens=request["tokens"],
+                console=self.console,
+            )
+            if begun is None:
+                context = min(self.source.context, BATCH_TOKENS)
+                begun = {
+                    **self._identity(),
+                    "text": self.text.sha256,
+                    "context": context,
+                    "batch_rows": batch_rows(context),
+                    "part_tokens": self._part_tokens(context),
+                }
+                write_json(path, begun)
+            elif begun["text"] != self.text.sha256:
+                raise InputError(
+                    f"{self.out} holds an unfinished index of another text than {self.text.words} gives now; "
+                    f"choose another directory, or delete {self.work}"
+                )
+        self.cut = Cut(begun["context"], begun["batch_rows"], begun["part_tokens"])
+        wanted = self.request["tokens"]
+        if wanted is not None and self.n_tokens < wanted:
+            self.say(f"the text has only {self.n_tokens:,} tokens, not {wanted:,}: all are indexed")
+
+    def _identity(self) -> dict[str, Any]:
+        layout = Layout.of(self.source)
+        return {
+            "format": FORMAT,
+            "source": self.source.name,
+            "revision": self.source.revision,
+            "dtype": self.source.dtype,
+            "layers": list(layout.sites),
+            "widths": list(layout.widths),
+            "request": self.request,
+        }
+
+    def _compare(self, there: Any, what: str) -> None:
+        """Raise InputError unless what is in the directory is what was asked for."""
+        revision = there.get("revision") if isinstance(there, dict) else None
+        if revision != self.source.revision:
+            raise InputError(
+                f"{self.out} holds {what} of another model, revision {str(revision)[:12]}, not of "
+                f"{self.source.revision[:12]} ({self.source.name}); choose another directory, or delete it"
+            )
+        asked = there.get("request")
+        for name, value in self.request.items():
+            if not isinstance(asked, dict) or asked.get(name) != value:
+                was = asked.get(name) if isinstance(asked, dict) else None
+                raise InputError(
+                    f"{self.out} holds {what} made with {name}={was!r}, not {value!r}; ask for the same, "
+                    "choose another directory, or delete it"
+                )
+
+    def _part_tokens(self, context: int) -> int:
+        """Choose whole batches that hold about PART_FIRINGS firings; the first batch tells how many."""
+        batch = context * batch_rows(context)
+        first = next(iter(capture(self.source, self.text.packed, context=context, stop=batch)))
+        firings = sum(codes.indices.shape[0] for codes in first.codes.values()) / len(first.token_ids)
+        most = min(LARGEST_PART, PART_FIRINGS / max(firings, 1))
+        return batch * max(1, int(most // batch))
+
+    def make_parts(self, numbers: Sequence[int]) -> None:
+        """Make the parts of these numbers that are not there yet."""
+        total = sum(self._tokens_of(number) for number in numbers)
+        done = 0
+        with counted(self.console, "indexing", unit="tokens", total=total) as report:
+
+            def read(count: int) -> None:
+                nonlocal done
+                done += count
+                report(done)
+
+            for number in numbers:
+                directory = part_directory(self.parts, number)
+                try:
+                    with locked(self.parts, name=f".lock-{number:06d}"):
+                        if is_whole(directory):
+                            read(self._tokens_of(number))
+                            continue
+                        shutil.rmtree(self.parts / f"{PARTIAL}{directory.name}", ignore_errors=True)
+                        make_part(
+                            self.source,
+                            self.text,
+                            self.cut,
+                            number,
+                            self.parts,
+                            sample=self.sample,
+                            report=read,
+                        )
+                except RunError:
+                    self.say(f"{directory.name} is being made by another process: skipped")
+
+    def _tokens_of(self, number: int) -> int:
+        return min(self.cut.part_tokens, self.n_tokens - number * self.cut.part_tokens)
+
+    def finish(self) -> None:
+        """Join the parts into the index."""
+        count = self.cut.count(self.n_tokens)
+        self.say(f"joining {count} part{'s' if count > 1 else ''} of {self.n_tokens:,} tokens")
+        directories = [part_directory(self.parts, number) for number in range(count)]
+        about = finish(
+            self.source,
+            self.text,
+            directories,
+            self.work,
+            sample=self.sample,
+            effects=bool(self.request["effects"]),
+            console=self.console,
+        )
+        for path in (self.work / "final").iterdir():
+            path.replace(self.out / path.name)
+        identity = {
+            name: value for name, value in self._identity().items() if name not in ("layers", "widths")
+        }
+        batch = {"batch_shape": [self.cut.batch_rows, self.cut.context], "part_tokens": self.cut.part_tokens}
+        write_json(self.out / ABOUT, {**identity, **batch, **about})
+        shutil.rmtree(self.work)
+        remove_partial(self.out)
+
+
+def refuse_foreign(directory: Path) -> None:
+    """Raise InputError where a directory holds something else than an index, finished or begun."""
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise InputError(f"{directory} is a file; name a directory for the index")
+    names = {path.name for path in directory.iterdir()}
+    rest = {name for name in names if name != ".lock" and not name.startswith(PARTIAL)}
+    if rest and not rest & {ABOUT, WORK}:
+        raise InputError(f"{directory} is not empty and holds no index; choose another directory")

@@ -1,0 +1,183 @@
+"""An index that is open: rows of features, cards, search, similar features. Its tables: `store.py`.
+
+How a card is put together: `cards.py`; how words are found: `search.py`; conditions: `where.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.site import Feature
+from ..reports.card import Card, Relative
+from . import annotations
+from .cards import make_card, relatives
+from .format import AFTER, BEFORE, SIMILAR, TABLES
+from .search import Search, search
+from .store import Store, check_table, read_about
+from .where import parse
+
+
+class Place(NamedTuple):
+    """A token of the indexed text and what stands around it."""
+
+    position: int
+    document: int
+    tokens: tuple[str, ...]
+    """The text of each token, in order; a token's leading space belongs to it."""
+    peak: int
+    """Which of the tokens is meant."""
+
+    @property
+    def text(self) -> str:
+        """The tokens as one text."""
+        return "".join(self.tokens)
+
+
+class FeatureIndex(Store):
+    """An index on disk, safe to be asked from several threads.
+
+    index = FeatureIndex.open("runs/quickstart/index")
+    index.features(sort="-density", where="status = 'live'", limit=20)
+    index.card("L3/N17")
+    index.search("dog").hits
+    index.sql("SELECT status, count(*) FROM features GROUP BY status").to_pylist()
+    """
+
+    @classmethod
+    def open(
+        cls, directory: Path | str, *, revision: str | None = None, verify: bool = False
+    ) -> "FeatureIndex":
+        """Open a finished index.
+
+        revision: of the model at hand; an index of another is refused. verify: read every file through
+        and compare its hash, which finds damage that its size does not show.
+        Raises InputError where there is no whole index, or one of another model.
+        """
+        path = Path(directory)
+        about = read_about(path)
+        if revision is not None and about["revision"] != revision:
+            raise InputError(
+                f"{path} is the index of another model, revision {about['revision'][:12]}, not of "
+                f"{revision[:12]}; build one for this model with: topklm index RUN --out DIR"
+            )
+        for name in TABLES:
+            check_table(path / f"{name}.parquet", about["tables"].get(name), verify=verify)
+        return cls(path, about)
+
+    def features(
+        self, *, sort: str = "feature", where: str | None = None, limit: int | None = None, offset: int = 0
+    ) -> list[dict[str, Any]]:
+        """List features as rows: every column of `columns`, None where a dead feature has no number.
+
+        sort: a column; with a minus before it, falling; rows without a number come last. `feature` is the
+        order of sites and indices. where: a condition such as `density > 0.01 and status = 'live'`, see
+        `where.py`. limit, offset: which of the rows. Raises InputError for an unknown column or a bad
+        condition.
+        """
+        for name, value in (("limit", limit), ("offset", offset)):
+            if value is not None and value < 0:
+                raise InputError(f"{name}={value} is not allowed; choose 0 or more")
+        column = sort.removeprefix("-")
+        if column not in self.columns:
+            raise InputError(
+                f"there is no column {column!r} to sort by; columns are {', '.join(self.columns)}"
+            )
+        names = ", ".join(f'"{name}"' for name in self.columns)
+        direction = "DESC" if sort.startswith("-") else "ASC"
+        keys = "site, index".replace(",", f" {direction},") + f" {direction}"
+        order = keys if column == "feature" else f'"{column}" {direction} NULLS LAST, site, index'
+        condition, values = ("true", []) if where is None else parse(where, self.columns)
+        query = f"SELECT {names} FROM features WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
+        most = 2**62 if limit is None else limit
+        rows: list[dict[str, Any]] = self.ask(query, [*values, most, offset]).to_pylist()
+        return rows
+
+    def count(self, *, where: str | None = None) -> int:
+        """Count the features that meet a condition."""
+        condition, values = ("true", []) if where is None else parse(where, self.columns)
+        return int(self.ask(f"SELECT count(*) AS n FROM features WHERE {condition}", values)["n"][0].as_py())  # noqa: S608
+
+    def card(self, feature: str | Feature) -> Card:
+        """Collect what the index knows of a feature; a dead one has a card too."""
+        return make_card(self, self.locate(feature))
+
+    def similar(self, feature: str | Feature, *, limit: int = 10) -> tuple[Relative, ...]:
+        """List the most similar features of the same site, most similar first.
+
+        Similarity is the cosine of activation vectors over the tokens whose number `index.json` gives as
+        `tokens_for_similarity`. At most 20 are kept of each feature.
+        """
+        if not 0 <= limit <= SIMILAR:
+            raise InputError(
+                f"limit={limit} is not allowed; an index keeps {SIMILAR} similar features: 0..{SIMILAR}"
+            )
+        return relatives(self, self.locate(feature), "similar")[:limit]
+
+    def search(self, words: str, *, limit: int = 10, case: bool = False) -> Search:
+        """Find a word or phrase in the text, and the features that fire most specifically on it.
+
+        With and without a leading space, in any case unless `case`, of one token or several, as long as it
+        begins and ends where tokens do. limit: how many features and how many places. Words that never
+        occur give an empty result that says so.
+        """
+        return search(self, words, limit=limit, case=case)
+
+    def where(self, position: int, *, before: int = BEFORE, after: int = AFTER) -> Place:
+        """Return a token and the text around it, within its document."""
+        if not 0 <= position < self.n_tokens:
+            raise InputError(f"position {position} is not in the text; it has {self.n_tokens:,} tokens")
+        document = int(np.searchsorted(self.starts, position, side="right")) - 1
+        end = self.starts[document + 1] if document + 1 < len(self.starts) else self.n_tokens
+        low, high = max(int(self.starts[document]), position - before), min(int(end), position + after + 1)
+        texts = self.vocabulary.texts
+        tokens = tuple(texts[token] for token in self.tokens[low:high].tolist())
+        return Place(position, document, tokens, position - low)
+
+    def locate(self, feature: str | Feature) -> Feature:
+        """Check that a feature is one of the index's. Raises InputError that says what exists."""
+        found = Feature.parse(feature) if isinstance(feature, str) else feature
+        sites = self.layout.sites
+        if not isinstance(found, self.kind):
+            example = self.kind(sites[0], 0)
+            raise InputError(
+                f"{found} is a {found.KIND}; this index holds {self.kind.KIND}s, such as {example}"
+            )
+        if found.layer not in sites:
+            there = f"{self.kind.KIND}s of layers {', '.join(map(str, sites))}"
+            depth = self.about["depth"]
+            reason = (
+                f"layer {found.layer} is dense"
+                if self.source == "topk"
+                else f"layer {found.layer} was not read"
+            )
+            if found.layer >= depth:
+                reason = f"the model has {depth} layers, 0 to {depth - 1}"
+            raise InputError(f"there is no {found}: {reason}; this index holds the {there}")
+        width = self.layout.widths[sites.index(found.layer)]
+        if found.index >= width:
+            last = self.kind(found.layer, width - 1)
+            raise InputError(
+                f"there is no {found}: layer {found.layer} has {width:,} {self.kind.KIND}s, up to {last}"
+            )
+        return found
+
+    def add_facts(self, facts: Mapping[str, Mapping[str, float]]) -> None:
+        """Store further numbers of features, as columns: `{"token_entropy": {"L3/N17": 4.2, ...}, ...}`.
+
+        They appear in `features`, where they can be sorted by and asked for, and on cards. A fact of the
+        same name is replaced. Raises InputError for an unknown feature or a name that is no column's.
+        """
+        annotations.add_facts(self, facts)
+        self._join_annotations()
+
+    def add_labels(self, labels: Mapping[str, Sequence[str]]) -> None:
+        """Store names of features, best first: `{"L3/N17": ["animals", ...], ...}`; they replace the old."""
+        annotations.add_labels(self, labels)
+        self._join_annotations()
+
+    def __repr__(self) -> str:
+        """Show what it is."""
+        return f"FeatureIndex({str(self.path)!r}, source={self.source!r}, tokens={self.n_tokens:,})"

@@ -1,0 +1,205 @@
+"""The end of building: join the parts of an index into its tables, and say what they are."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from rich.console import Console
+
+from .. import __version__
+from ..core.files import PARTIAL, flush, sha256_file
+from ..core.progress import counted
+from ..data.tokenizer import token_bytes
+from ..features import FeatureSource, SteerableSource, token_effects
+from ..features.effects import probe_contexts
+from . import merge
+from .assemble import Site, change_table, feature_table, no_changes
+from .distributions import Counts, Histogram, add_up, bars, bins, quantiles
+from .format import CHANGES, QUANTILES, SIMILAR, TABLES, Layout
+from .relatives import activations, nearest, same_index
+from .text import Text
+
+RELATED_TOKENS = 2**17
+RELATED_FIRINGS = 2**24
+"""Similarities are computed from at most about this many tokens and firings, of documents chosen by hash."""
+FEATURES_GROUP = 512
+EXAMPLES_GROUP = 8192
+
+
+def finish(
+    source: FeatureSource,
+    text: Text,
+    directories: list[Path],
+    work: Path,
+    *,
+    sample: float,
+    effects: bool,
+    console: Console | None,
+) -> dict[str, Any]:
+    """Write all tables into `work/final`, from whole parts in the order of the text; return what they are.
+
+    What it does not finish it does again on the next call, except for the promoted tokens of whole sites.
+    """
+    final = work / "final"
+    shutil.rmtree(final, ignore_errors=True)
+    final.mkdir()
+    parts = merge.Parts(directories, work, threads=torch.get_num_threads())
+    layout = Layout.of(source)
+    vocabulary = token_bytes(source.tokenizer)
+    n_tokens, kept = len(text.packed.tokens), text.kept(sample)
+    counts = {
+        site: add_up(parts.tables("counts"), start, width)
+        for site, start, width in zip(layout.sites, layout.starts[:-1], layout.widths, strict=True)
+    }
+    firings = sum(int(one.firings.sum()) for one in counts.values())
+    with counted(console, "joining", unit="steps", total=4 + len(layout.sites)) as report:
+        share = _related_share(n_tokens, firings)
+        marked = merge.tokens_of(text.packed, kept & text.kept(share))
+        n_kept, related = merge.write_firings(parts, final / "firings.parquet", layout, marked)
+        report(1)
+        merge.write_by_feature(parts, final / "firings.parquet", final / "firings_by_feature.parquet")
+        report(2)
+        merge.write_token_mass(parts, final / "token_mass.parquet", layout)
+        report(3)
+        special = set(source.tokenizer.all_special_ids)
+        merge.write_text(final, text, kept, vocabulary, special)
+        report(4)
+        sites = _write_sites(parts, source, text, final, counts, related, vocabulary, effects, report)
+    parts.database.close()
+    return {
+        "topklm": __version__,
+        "kind": source.kind.KIND,
+        "depth": source.depth,
+        "sites": sites,
+        "n_tokens": n_tokens,
+        "n_documents": len(text.hashes),
+        "corpus": {"spec": text.spec, "sha256": text.sha256},
+        "firings": firings,
+        "sample": {
+            "share": sample,
+            "documents": int(kept.sum()),
+            "firings": n_kept,
+            "tokens_for_similarity": related.tokens,
+        },
+        "quantiles": list(QUANTILES),
+        "tables": {name: _described(final / f"{name}.parquet") for name in TABLES},
+    }
+
+
+def _related_share(n_tokens: int, firings: int) -> float:
+    """Choose the share of documents from which similarities are computed."""
+    tokens = min(RELATED_TOKENS, RELATED_FIRINGS * n_tokens / max(firings, 1))
+    return float(min(1.0, tokens / n_tokens))
+
+
+def _described(path: Path) -> dict[str, Any]:
+    flush(path)
+    with pq.ParquetFile(path) as file:
+        rows = file.metadata.num_rows
+    return {"rows": rows, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+
+
+def _write_sites(
+    parts: merge.Parts,
+    source: FeatureSource,
+    text: Text,
+    final: Path,
+    counts: dict[int, Counts],
+    related: merge.Related,
+    vocabulary: list[bytes],
+    effects: bool,
+    report: Any,
+) -> list[dict[str, Any]]:
+    """Write features.parquet and examples.parquet, site after site; return each site's numbers."""
+    layout = Layout.of(source)
+    matrices = {site: activations(related, site, source.width(site)) for site in layout.sites}
+    across = same_index(matrices) if source.kind.SHARED_INDEX else {}
+    described = []
+    writers: dict[str, pq.ParquetWriter] = {}
+    for place, (layer, start, width) in enumerate(
+        zip(layout.sites, layout.starts[:-1], layout.widths, strict=True)
+    ):
+        rows = merge.histogram(parts, start, width)
+        found = Histogram(*(rows[name].to_numpy() for name in ("feature", "bucket", "firings")))
+        numbers = quantiles(found, counts[layer])
+        cut = bins(found, counts[layer])
+        site = Site(
+            layer=layer,
+            kind=source.kind,
+            tokens=len(text.packed.tokens),
+            counts=counts[layer],
+            quantiles=numbers,
+            bins=cut,
+            bars=bars(found, counts[layer]),
+            top_tokens=merge.top_tokens(parts, final / "token_mass.parquet", layer),
+            changes=_changes(source, layer, counts[layer], numbers, text, final.parent, effects),
+            nearest=nearest(matrices[layer], SIMILAR),
+            others={other: cosine for (one, other), cosine in across.items() if one == layer},
+        )
+        tables = {
+            "features": feature_table(site, vocabulary),
+            "examples": _examples(parts, site, start, text),
+        }
+        for name, table in tables.items():
+            if name not in writers:
+                path = final / f"{name}.parquet"
+                writers[name] = pq.ParquetWriter(path, table.schema, compression="zstd")
+            writers[name].write_table(
+                table, row_group_size=FEATURES_GROUP if name == "features" else EXAMPLES_GROUP
+            )
+        status = tables["features"]["status"].to_pylist()
+        states = {state: status.count(state) for state in ("live", "rare", "dead")}
+        described.append({"site": layer, "width": width, **states})
+        report(5 + place)
+    for writer in writers.values():
+        writer.close()
+    return described
+
+
+def _examples(parts: merge.Parts, site: Site, start: int, text: Text) -> pa.Table:
+    """Choose a site's examples, and say which document each is from."""
+    chosen = ("feature", "bin", "low_bucket", "high_bucket")
+    where = pa.table({name: getattr(site.bins, name) for name in chosen})
+    table = merge.examples(parts, where, start, len(site.counts.firings))
+    position = table["position"].to_numpy()
+    document = np.searchsorted(text.packed.documents[:, 0], position, side="right") - 1
+    columns = {
+        "site": np.full(len(position), site.layer, np.uint16),
+        "index": table["feature"].to_numpy().astype(np.uint32),
+        "bin": table["bin"].to_numpy().astype(np.uint8),
+        "position": position,
+        "document": document.astype(np.uint32),
+    }
+    return pa.table(
+        {**columns, **{name: table[name] for name in ("value", "start", "stop", "positions", "values")}}
+    )
+
+
+def _changes(
+    source: FeatureSource,
+    layer: int,
+    counts: Counts,
+    numbers: Any,
+    text: Text,
+    work: Path,
+    effects: bool,
+) -> pa.Table:
+    """Measure the tokens that a site's features promote and suppress, or read what was measured before."""
+    if not effects or not isinstance(source, SteerableSource):
+        return no_changes()
+    path = work / f"effects-{layer}.parquet"
+    if not path.is_file():
+        fires = np.flatnonzero(counts.firings)
+        medians = numbers[QUANTILES.index(0.5), fires]
+        contexts = probe_contexts(torch.from_numpy(np.asarray(text.packed.tokens, np.int64)))
+        effects_found = list(
+            token_effects(source, layer, fires.tolist(), medians.tolist(), contexts, count=CHANGES)
+        )
+        partial = path.with_name(PARTIAL + path.name)
+        pq.write_table(change_table(fires.tolist(), effects_found), partial)
+        partial.replace(path)
+    return pq.read_table(path)

@@ -1,0 +1,233 @@
+"""From parts to the tables of an index: everything that grows with the text, in bounded memory.
+
+DuckDB sorts and adds up, and spills to disk what does not fit; pyarrow writes what is already in order.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..data import Packed
+from .format import (
+    BY_FEATURE,
+    DOCUMENTS,
+    FIRINGS,
+    PER_BIN,
+    SAMPLED,
+    STRONGEST,
+    TOKENS,
+    TOP_TOKENS,
+    VOCABULARY,
+    Layout,
+)
+from .text import Text
+
+Array = np.ndarray[Any, Any]
+MEMORY = "1GB"
+ROWS = 1 << 20
+FIRINGS_GROUP = 32_768
+"""Rows that are read together: few, so that the firings of single tokens are found quickly."""
+FEATURE_GROUP = 65_536
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+
+
+class Parts:
+    """The parts of an index in the order of the text, and a database to merge them with."""
+
+    def __init__(self, directories: list[Path], work: Path, *, threads: int) -> None:
+        self.directories = directories
+        self.threads = threads
+        self.database = duckdb.connect(config=OFFLINE)
+        self.database.execute(f"SET memory_limit = '{MEMORY}'")
+        self.database.execute("SET threads = 1")  # sums are then added up in the order of the text
+        self.database.execute("SET temp_directory = $1", [str(work / "spill")])
+
+    def files(self, name: str) -> list[str]:
+        """List the parts' files of a table."""
+        return [str(directory / f"{name}.parquet") for directory in self.directories]
+
+    def tables(self, name: str) -> Iterator[pa.Table]:
+        """Read a table part by part."""
+        return (pq.read_table(path) for path in self.files(name))
+
+    def rows(self, query: str, *values: Any) -> pa.Table:
+        """Ask the database; `$1` stands for the first value, and so on."""
+        return self.database.sql(query, params=list(values)).to_arrow_table()
+
+
+class Related(NamedTuple):
+    """Firings of some documents, from which similarities are computed."""
+
+    tokens: int
+    firings: dict[int, tuple[Array, Array, Array]]
+    """Site -> token (numbered from 0 among those), index and value of each firing."""
+
+
+def write_firings(parts: Parts, path: Path, layout: Layout, tokens: Array) -> tuple[int, Related]:
+    """Join the parts' firings in token order. Returns their number, and those at the tokens marked.
+
+    tokens: boolean, shape (tokens of the text,).
+    """
+    number = np.cumsum(tokens) - 1
+    found: dict[int, list[tuple[Array, Array, Array]]] = {site: [] for site in layout.sites}
+    count = 0
+    with pq.ParquetWriter(
+        path,
+        FIRINGS,
+        compression="zstd",
+        use_dictionary=["position", "site", "index"],
+        use_byte_stream_split=["value"],
+    ) as writer:
+        for file in parts.files("firings"):
+            with pq.ParquetFile(file) as part:
+                for batch in part.iter_batches(ROWS):
+                    writer.write_batch(batch, row_group_size=FIRINGS_GROUP)
+                    count += len(batch)
+                    position, site, index, value = (column.to_numpy() for column in batch.columns)
+                    chosen = tokens[position]
+                    for one in layout.sites:
+                        here = np.flatnonzero(chosen & (site == one))
+                        found[one].append((number[position[here]], index[here], value[here]))
+    joined = {
+        site: tuple(np.concatenate(columns) for columns in zip(*pieces, strict=True))
+        if pieces
+        else (np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.float32))
+        for site, pieces in found.items()
+    }
+    return count, Related(int(tokens.sum()), joined)  # type: ignore[arg-type]
+
+
+def write_by_feature(parts: Parts, firings: Path, path: Path) -> None:
+    """Sort the firings by feature and falling value: an external sort, in bounded memory."""
+    columns = ", ".join(f'"{name}"' for name in BY_FEATURE.names)
+    parts.database.execute(f"SET threads = {parts.threads}")
+    parts.database.execute(
+        f"COPY (SELECT {columns} FROM read_parquet({_quoted(firings)}) "  # noqa: S608  # names are ours
+        f"ORDER BY site, index, value DESC, position) TO {_quoted(path)} "
+        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {FEATURE_GROUP})"
+    )
+    parts.database.execute("SET threads = 1")
+
+
+def write_token_mass(parts: Parts, path: Path, layout: Layout) -> None:
+    """Add up the parts' token mass, ordered by token, site and index."""
+    site, index = _site_and_index(layout)
+    parts.database.execute(
+        f"COPY (SELECT token, {site} AS site, {index} AS index, sum(firings)::BIGINT AS firings, "  # noqa: S608
+        f"sum(mass) AS mass FROM read_parquet($1) GROUP BY token, feature ORDER BY token, feature) "
+        f"TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {FIRINGS_GROUP})",
+        [parts.files("mass")],
+    )
+
+
+def top_tokens(parts: Parts, token_mass: Path, site: int) -> pa.Table:
+    """List each feature's token types with the largest mass: index, token, mass, firings, in this order."""
+    return parts.rows(
+        "SELECT index, token, mass, firings FROM read_parquet($1) WHERE site = $2 AND mass > 0 "
+        "QUALIFY row_number() OVER (PARTITION BY index ORDER BY mass DESC, token) <= $3 "
+        "ORDER BY index, mass DESC, token",
+        str(token_mass),
+        site,
+        TOP_TOKENS,
+    )
+
+
+def histogram(parts: Parts, first: int, width: int) -> pa.Table:
+    """Add up the buckets of the features `first` to `first + width`, ordered by feature and bucket."""
+    return parts.rows(
+        "SELECT (feature - $2)::BIGINT AS feature, bucket, sum(firings)::BIGINT AS firings "
+        "FROM read_parquet($1) WHERE feature >= $2 AND feature < $3 GROUP BY feature, bucket ORDER BY 1, 2",
+        parts.files("histogram"),
+        first,
+        first + width,
+    )
+
+
+def examples(parts: Parts, bins: pa.Table, first: int, width: int) -> pa.Table:
+    """Choose the examples of a site's features from the parts' candidates.
+
+    The strongest bin shows a feature's strongest firings, every other bin a sample of its own: of the
+    firings with the smallest hashes of all, those that lie in it. Ordered by feature, bin, falling value.
+    """
+    parts.database.register("bins", bins)
+    found = parts.rows(
+        "WITH candidates AS (SELECT *, "
+        "  row_number() OVER (PARTITION BY feature ORDER BY value DESC, position) AS strength, "
+        "  row_number() OVER (PARTITION BY feature ORDER BY hash, position) AS draw "
+        "  FROM read_parquet($1) WHERE feature >= $2 AND feature < $3), "
+        "chosen AS (SELECT c.*, b.bin FROM candidates c JOIN bins b ON c.feature - $2 = b.feature "
+        "  AND c.bucket BETWEEN b.low_bucket AND b.high_bucket WHERE strength <= $4 OR draw <= $5) "
+        "SELECT (feature - $2)::BIGINT AS feature, bin, position, value, start, stop, positions, values "
+        "FROM chosen QUALIFY row_number() OVER (PARTITION BY feature, bin "
+        "  ORDER BY CASE WHEN bin = 0 THEN strength ELSE draw END) "
+        "  <= CASE WHEN bin = 0 THEN $4 ELSE $6 END ORDER BY feature, bin, value DESC, position",
+        parts.files("examples"),
+        first,
+        first + width,
+        STRONGEST,
+        SAMPLED,
+        PER_BIN,
+    )
+    parts.database.unregister("bins")
+    return found
+
+
+def write_text(directory: Path, text: Text, kept: Array, vocabulary: list[bytes], special: set[int]) -> None:
+    """Write the tables from which the text can be shown: tokens, documents, vocabulary."""
+    packed = text.packed
+    occurrences = np.zeros(len(vocabulary), np.int64)
+    with pq.ParquetWriter(directory / "tokens.parquet", TOKENS, compression="zstd") as writer:
+        for start in range(0, len(packed.tokens), ROWS):
+            ids = np.asarray(packed.tokens[start : start + ROWS])
+            occurrences += np.bincount(ids, minlength=len(vocabulary))
+            positions = np.arange(start, start + len(ids))
+            document = np.searchsorted(packed.documents[:, 0], positions, side="right") - 1
+            columns = (positions, ids, document)
+            writer.write_table(pa.table([column.astype(np.uint32) for column in columns], schema=TOKENS))
+    starts = packed.documents[:, 0]
+    documents = {
+        "document": np.arange(len(starts), dtype=np.uint32),
+        "start": starts.astype(np.uint32),
+        "tokens": np.diff(np.append(starts, len(packed.tokens))).astype(np.uint32),
+        "bytes": packed.documents[:, 1],
+        "hash": text.hashes,
+        "kept": kept,
+    }
+    pq.write_table(pa.table(documents, schema=DOCUMENTS), directory / "documents.parquet", compression="zstd")
+    words = {
+        "token": np.arange(len(vocabulary), dtype=np.uint32),
+        "text": [piece.decode(errors="replace") for piece in vocabulary],
+        "bytes": vocabulary,
+        "special": [token in special for token in range(len(vocabulary))],
+        "occurrences": occurrences,
+    }
+    pq.write_table(pa.table(words, schema=VOCABULARY), directory / "vocabulary.parquet", compression="zstd")
+
+
+def tokens_of(packed: Packed, documents: Array) -> Array:
+    """Mark the tokens of the documents marked."""
+    starts = packed.documents[:, 0]
+    return np.repeat(documents, np.diff(np.append(starts, len(packed.tokens))))
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _site_and_index(layout: Layout) -> tuple[str, str]:
+    """Write SQL that turns a feature's number into its site and its index there."""
+    ends = layout.starts[1:]
+    site = " ".join(f"WHEN feature < {end} THEN {one}" for one, end in zip(layout.sites, ends, strict=True))
+    index = " ".join(
+        f"WHEN feature < {end} THEN feature - {start}"
+        for start, end in zip(layout.starts[:-1], ends, strict=True)
+    )
+    return f"(CASE {site} END)::USMALLINT", f"(CASE {index} END)::UINTEGER"

@@ -1,0 +1,142 @@
+"""Parts of an index: each a stretch of the text, read and summarised by itself, whole on disk or absent."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..core.errors import InputError
+from ..core.files import PARTIAL, damage, seal
+from ..features import Batch, FeatureSource, capture
+from ..model import SparseCodes
+from .format import FIRINGS, Layout
+from .summarise import Firings, PartText, Slab, slabs, summarise
+from .text import Text
+
+SUMMARIES = ("counts", "histogram", "mass", "examples")
+FILES = tuple(f"{name}.parquet" for name in ("firings", *SUMMARIES))
+Array = np.ndarray[Any, Any]
+
+
+class Cut(NamedTuple):
+    """How a text is cut: into blocks, batches and parts."""
+
+    context: int
+    """Tokens of a block, which the model reads at once."""
+    batch_rows: int
+    """Blocks of a batch."""
+    part_tokens: int
+    """Tokens of a part: whole batches."""
+
+    def count(self, tokens: int) -> int:
+        """Count the parts of a text."""
+        return -(-tokens // self.part_tokens)
+
+
+def part_directory(parts: Path, number: int) -> Path:
+    """Say where a part lies."""
+    return parts / f"part-{number:06d}"
+
+
+def is_whole(directory: Path) -> bool:
+    """Tell whether a part is there, every byte of it; a damaged one is made again."""
+    return directory.is_dir() and damage(directory, required=FILES) is None
+
+
+def make_part(
+    source: FeatureSource,
+    text: Text,
+    cut: Cut,
+    number: int,
+    parts: Path,
+    *,
+    sample: float,
+    report: Callable[[int], None],
+) -> None:
+    """Read one part of a text and put its tables on disk.
+
+    report: called with each batch's number of tokens. Raises InputError where the model gives numbers
+    that are not finite.
+    """
+    layout = Layout.of(source)
+    start = number * cut.part_tokens
+    stop = min(start + cut.part_tokens, len(text.packed.tokens))
+    kept = text.kept(sample)
+    partial = parts / f"{PARTIAL}{part_directory(parts, number).name}"
+    partial.mkdir(parents=True, exist_ok=True)
+    pieces: dict[Slab, list[Firings]] = {slab: [] for slab in slabs(layout)}
+    batches = capture(
+        source,
+        text.packed,
+        context=cut.context,
+        batch_tokens=cut.context * cut.batch_rows,
+        start=start,
+        stop=stop,
+    )
+    with pq.ParquetWriter(partial / "firings.parquet", FIRINGS, compression="lz4") as writer:
+        for batch in batches:
+            read = {site: _entries(source, site, batch.codes[site]) for site in layout.sites}
+            _keep(writer, batch, read, kept)
+            for slab, found in pieces.items():
+                found.append(_of_slab(slab, int(batch.positions[0]) - start, read[slab.site]))
+            report(len(batch.token_ids))
+    part_text = PartText.cut(text.packed.tokens, text.packed.documents[:, 0], start, stop, cut.context)
+    tables: dict[str, list[pa.Table]] = {name: [] for name in SUMMARIES}
+    for slab in list(pieces):
+        found = pieces.pop(slab)  # freed as soon as it is summarised
+        firings = Firings(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
+        del found
+        for name, table in summarise(slab, firings, part_text).items():
+            tables[name].append(table)
+    for name, found_tables in tables.items():
+        pq.write_table(pa.concat_tables(found_tables), partial / f"{name}.parquet", compression="lz4")
+    seal(partial, part_directory(parts, number))
+
+
+class Entries(NamedTuple):
+    """The codes of a batch at a site, as arrays of one length."""
+
+    row: Array
+    feature: Array
+    value: Array
+
+
+def _entries(source: FeatureSource, site: int, codes: SparseCodes) -> Entries:
+    """Take codes apart. bf16 and fp16 values become float32, which holds them exactly."""
+    value = codes.values.detach().float().cpu().numpy()
+    if not np.isfinite(value).all():
+        raise InputError(
+            f"{source.name} gives numbers that are not finite at layer {site}: the model is damaged, or "
+            f"{source.dtype} is too narrow for it"
+        )
+    return Entries(codes.rows.cpu().numpy(), codes.indices.cpu().numpy(), value)
+
+
+def _keep(writer: pq.ParquetWriter, batch: Batch, read: dict[int, Entries], kept: Array) -> None:
+    """Write the firings of kept documents, in token order, then by site and index."""
+    keep = kept[batch.documents]
+    if not keep.any():
+        return
+    chosen = {site: keep[entries.row] for site, entries in read.items()}
+    row = np.concatenate([entries.row[chosen[site]] for site, entries in read.items()])
+    order = np.argsort(row.astype(np.uint16), kind="stable")  # a batch has at most 65,536 tokens
+    site = np.repeat(np.array(list(read), np.uint16), [np.count_nonzero(which) for which in chosen.values()])
+    columns = {
+        "position": batch.positions[row].astype(np.uint32),
+        "site": site,
+        "index": np.concatenate([one.feature[chosen[site]] for site, one in read.items()]).astype(np.uint32),
+        "value": np.concatenate([one.value[chosen[site]] for site, one in read.items()]),
+    }
+    writer.write_table(pa.table({name: column[order] for name, column in columns.items()}, schema=FIRINGS))
+
+
+def _of_slab(slab: Slab, offset: int, entries: Entries) -> Firings:
+    """Pick a slab's entries; offset: place in the part of the batch's first token."""
+    row, index, value = entries
+    if slab.first or int(index.max(initial=0)) >= slab.width:
+        inside = (index >= slab.first) & (index < slab.first + slab.width)
+        row, index, value = row[inside], index[inside], value[inside]
+    return Firings((index - slab.first).astype(np.uint16), (row + offset).astype(np.uint16), value)
