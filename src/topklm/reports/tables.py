@@ -19,9 +19,10 @@ def draw_features(rows: Sequence[Mapping[str, Any]], *, width: int | None = None
     """Draw a table of features, a line each, with as many top tokens as there is room for.
 
     rows: `feature`, `status`, `density`, `mean`, `maximum` (None where it never fires) and `top_tokens`,
-    each with `text` and `share`.
+    each with `text` and `share`; after a search also `mass_share`.
     """
-    cells = [HEADS[:-1], *(_cells(row) for row in rows)]
+    searched = any("mass_share" in row for row in rows)
+    cells = [(*HEADS[:-1], "on words") if searched else HEADS[:-1], *(_cells(row) for row in rows)]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for number, line in enumerate(cells):
@@ -57,7 +58,8 @@ def draw_reading(tokens: Iterable[ReadToken], *, width: int | None = None) -> Te
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     numbers = (row["mean"], row["maximum"])
     sizes = ("-" if number is None else amount(number) for number in numbers)
-    return (row["feature"], row["status"], percent(row["density"]), *sizes)
+    searched = [percent(row["mass_share"])] if "mass_share" in row else []
+    return (row["feature"], row["status"], percent(row["density"]), *sizes, *searched)
 
 
 def _firing(one: Firing) -> str:

@@ -87,13 +87,13 @@ def quantile(name: str) -> str:
     """Name a quantile for people.
 
     >>> quantile("0.5"), quantile("0.99")
-    ('median', '99%')
+    ('median', 'p99')
     """
     try:
         share = float(name)
     except ValueError:
         return name
-    return "median" if share == 0.5 else f"{100 * share:g}%"
+    return "median" if share == 0.5 else f"p{100 * share:g}"
 
 
 def _has_shape(letter: str) -> bool:
