@@ -12,6 +12,7 @@ from .shading import DARK_PAGE, LIGHT_PAGE, STEPS, Ramp, scale, step
 from .text import amount, count, percent, quantile, signed, visible
 
 BAR_HEIGHT = 60
+TOP_TOKENS = 12
 
 
 def page(cards: Sequence[Card], *, title: str, note: str = "") -> str:
@@ -59,10 +60,10 @@ def histogram_words(card: Card) -> str:
 def _card(card: Card, here: frozenset[str]) -> Markup:
     highest = max(card.histogram_counts, default=0)
     bars = [max(1, round(BAR_HEIGHT * number / highest)) if number else 0 for number in card.histogram_counts]
+    drawn = {"card": card, "here": here, "bars": bars, "scale": scale(card), "top": TOP_TOKENS}
     template = _environment().get_template("card.html")
-    words = histogram_words(card)
     # the template escapes whatever it is given
-    return Markup(template.render(card=card, here=here, bars=bars, histogram_words=words, scale=scale(card)))  # noqa: S704
+    return Markup(template.render(histogram_words=histogram_words(card), **drawn))  # noqa: S704
 
 
 def _shades(ramp: Ramp) -> str:

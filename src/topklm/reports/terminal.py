@@ -135,7 +135,8 @@ def flow(label: str, entries: Iterable[str], width: int | None) -> list[Text]:
     """Put entries behind a label, on as many lines as they need; nothing where there is none."""
     texts = [Text(entry) for entry in entries]
     spaced = [text if place == 0 else Text(GAP) + text for place, text in enumerate(texts)]
-    return broken(Text(f"{label:<{LABEL}}", "dim"), spaced, width, strip=True) if texts else []
+    head = Text.assemble((f"{label:<{LABEL}}", "dim"))  # a style of its own, not the whole line's
+    return broken(head, spaced, width, strip=True) if texts else []
 
 
 def broken(head: Text, parts: Sequence[Text], width: int | None, *, strip: bool = False) -> list[Text]:
