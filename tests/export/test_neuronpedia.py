@@ -91,7 +91,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(cards())
 def test_rows_have_the_columns_of_the_database_and_their_types(card: Card) -> None:
     rows = [("Neuron", feature_row(PLACE, card)), ("Neuron", feature_row(PLACE, dead_card()))]

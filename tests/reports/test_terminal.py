@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 from itertools import accumulate
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -24,6 +24,7 @@ def printed(text: Text, **options: object) -> str:
     return file.getvalue()
 
 
+@settings(deadline=None)
 @given(cards(), st.booleans())
 def test_every_token_of_an_example_stands_once_and_in_order(card: Card, colour: bool) -> None:
     drawn = draw_card(card, colour=colour).plain
@@ -48,6 +49,7 @@ def test_breaking_lines_loses_and_splits_no_token(example: Example, width: int) 
         assert cell_len(line) + 6 <= width or line in {part.plain for part in parts}
 
 
+@settings(deadline=None)
 @given(cards())
 def test_without_colours_the_peak_is_in_brackets_and_firings_have_digits(card: Card) -> None:
     for example in card.bins[0].examples:
