@@ -1,6 +1,9 @@
 """A tiny model's shape, tiny texts and settings that train in seconds, for all tests."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from topklm.training import TrainSettings
 
@@ -56,3 +59,13 @@ def tiny_settings(text_file: Path, **changes: object) -> TrainSettings:
         "precision": "fp32",
     }
     return TrainSettings(**{**fields, **changes})
+
+
+class Truth(NamedTuple):
+    """A whole text with its activations, as dense arrays."""
+
+    tokens: np.ndarray[Any, Any]
+    starts: np.ndarray[Any, Any]
+    """Position of each document's first token."""
+    values: dict[int, np.ndarray[Any, Any]]
+    """Site -> float32, shape (token, neuron)."""

@@ -62,7 +62,7 @@ def feature_table(site: Site, vocabulary: Sequence[bytes]) -> pa.Table:
     columns["histogram_counts"] = _lists(site.bars.count_offsets, pa.array(site.bars.counts))
     for name in ("promoted", "suppressed"):
         columns[name] = _changes(site.changes, name, texts, width)
-    columns["similar"] = _similar(site.nearest, names)
+    columns["similar_features"] = _similar(site.nearest, names)
     columns["other_sites"] = _other_sites(site, width)
     return pa.table(columns)
 

@@ -20,10 +20,10 @@ from ..features.capture import BATCH_TOKENS, batch_rows, capture
 from ..training import Loaded, Run, load
 from .feature_index import FeatureIndex
 from .finish import finish
+from .firings import LARGEST_PART
 from .format import ABOUT, FORMAT, WORK, Layout
 from .parts import Cut, is_whole, make_part, part_directory
 from .sources import source_of
-from .summarise import LARGEST_PART
 from .text import Text, find_text
 
 PART_FIRINGS = 2**23
@@ -158,6 +158,7 @@ class _Build:
     def writing(self, *, shared: bool = False) -> Iterator[None]:
         """Hold the directory, and say in one line what ends the work early."""
         refuse_foreign(self.out)
+        is_new = not self.out.exists()
         with disk_full_is_said(existing(self.out)):
             self.out.mkdir(parents=True, exist_ok=True)
             with locked(self.out, shared=shared):
@@ -167,6 +168,17 @@ class _Build:
                     raise Interrupted(
                         f"interrupted; what is done of {self.out} is kept: the same call goes on from there"
                     ) from None
+                except InputError:
+                    if not shared and not (self.out / ABOUT).exists():
+                        self._clear(remove=is_new)
+                    raise
+
+    def _clear(self, *, remove: bool) -> None:
+        """Leave no dead directory behind where nothing was planned yet."""
+        if not (self.work / "plan.json").is_file():
+            shutil.rmtree(self.work, ignore_errors=True)
+            if remove:
+                shutil.rmtree(self.out)
 
     def is_done(self) -> bool:
         """Tell whether the index is there already. Raises InputError where another one is."""
@@ -202,7 +214,7 @@ class _Build:
                     **self._identity(),
                     "text": self.text.sha256,
                     "context": context,
-                    "batch_rows": batch_rows(context),
+                    "batch_rows": batch_rows(context, BATCH_TOKENS),
                     "part_tokens": self._part_tokens(context),
                 }
                 write_json(path, begun)
@@ -247,8 +259,9 @@ class _Build:
 
     def _part_tokens(self, context: int) -> int:
         """Choose whole batches that hold about PART_FIRINGS firings; the first batch tells how many."""
-        batch = context * batch_rows(context)
-        first = next(iter(capture(self.source, self.text.packed, context=context, stop=batch)))
+        batch = context * batch_rows(context, BATCH_TOKENS)
+        batches = capture(self.source, self.text.packed, context=context, batch_tokens=batch, stop=batch)
+        first = next(iter(batches))
         firings = sum(codes.indices.shape[0] for codes in first.codes.values()) / len(first.token_ids)
         most = min(LARGEST_PART, PART_FIRINGS / max(firings, 1))
         return batch * max(1, int(most // batch))
@@ -297,6 +310,7 @@ class _Build:
             self.text,
             directories,
             self.work,
+            part_tokens=self.cut.part_tokens,
             sample=self.sample,
             effects=bool(self.request["effects"]),
             console=self.console,

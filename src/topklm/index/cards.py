@@ -37,7 +37,7 @@ def make_card(index: "FeatureIndex", feature: Feature) -> Card:
         promoted=_changes(row["promoted"]),
         suppressed=_changes(row["suppressed"]),
         bins=_bins(index, feature, row["bins"]),
-        similar=_relatives(index, row["similar"])[:CARD_SIMILAR],
+        similar=_relatives(index, row["similar_features"])[:CARD_SIMILAR],
         other_layers=_relatives(index, row["other_sites"]),
         facts={name: row[name] for name in sorted(known) if row[name] is not None},
         labels=tuple(row.get("labels") or ()),
@@ -63,7 +63,7 @@ OWN_NUMBERS = {
 
 def relatives(index: "FeatureIndex", feature: Feature, column: str) -> tuple[Relative, ...]:
     """Return one of a feature's lists of relatives."""
-    return _relatives(index, _row(index, feature)[column])
+    return _relatives(index, _row(index, feature, column)[column])
 
 
 def corpus_in_words(about: dict[str, Any]) -> str:
@@ -71,8 +71,8 @@ def corpus_in_words(about: dict[str, Any]) -> str:
     return ", ".join(map(str, about["corpus"].get("spec", [])))
 
 
-def _row(index: "FeatureIndex", feature: Feature) -> dict[str, Any]:
-    query = "SELECT * FROM features WHERE site = ? AND index = ?"
+def _row(index: "FeatureIndex", feature: Feature, columns: str = "*") -> dict[str, Any]:
+    query = f"SELECT {columns} FROM features WHERE site = ? AND index = ?"  # noqa: S608  # ours
     row: dict[str, Any] = index.ask(query, [feature.layer, feature.index]).to_pylist()[0]
     return row
 

@@ -114,7 +114,7 @@ class FeatureIndex(Store):
             raise InputError(
                 f"limit={limit} is not allowed; an index keeps {SIMILAR} similar features: 0..{SIMILAR}"
             )
-        return relatives(self, self.locate(feature), "similar")[:limit]
+        return relatives(self, self.locate(feature), "similar_features")[:limit]
 
     def search(self, words: str, *, limit: int = 10, case: bool = False) -> Search:
         """Find a word or phrase in the text, and the features that fire most specifically on it.

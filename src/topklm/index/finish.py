@@ -19,15 +19,18 @@ from ..features.effects import probe_contexts
 from . import merge
 from .assemble import Site, change_table, feature_table, no_changes
 from .distributions import Counts, Histogram, add_up, bars, bins, quantiles
+from .firings import slabs
 from .format import CHANGES, QUANTILES, SIMILAR, TABLES, Layout
 from .relatives import activations, nearest, same_index
+from .sorting import write_by_feature
 from .text import Text
 
-RELATED_TOKENS = 2**17
-RELATED_FIRINGS = 2**24
+RELATED_TOKENS = 2**16
+RELATED_FIRINGS = 2**23
 """Similarities are computed from at most about this many tokens and firings, of documents chosen by hash."""
-FEATURES_GROUP = 512
-EXAMPLES_GROUP = 8192
+FEATURES_GROUP = 256
+EXAMPLES_GROUP = 2048
+"""Rows of a row group: few, since a card reads one feature's."""
 
 
 def finish(
@@ -36,6 +39,7 @@ def finish(
     directories: list[Path],
     work: Path,
     *,
+    part_tokens: int,
     sample: float,
     effects: bool,
     console: Console | None,
@@ -47,7 +51,7 @@ def finish(
     final = work / "final"
     shutil.rmtree(final, ignore_errors=True)
     final.mkdir()
-    parts = merge.Parts(directories, work, threads=torch.get_num_threads())
+    parts = merge.Parts(directories, work)
     layout = Layout.of(source)
     vocabulary = token_bytes(source.tokenizer)
     n_tokens, kept = len(text.packed.tokens), text.kept(sample)
@@ -61,7 +65,13 @@ def finish(
         marked = merge.tokens_of(text.packed, kept & text.kept(share))
         n_kept, related = merge.write_firings(parts, final / "firings.parquet", layout, marked)
         report(1)
-        merge.write_by_feature(parts, final / "firings.parquet", final / "firings_by_feature.parquet")
+        write_by_feature(
+            directories,
+            final / "firings_by_feature.parquet",
+            slabs(layout),
+            part_tokens=part_tokens,
+            tokens=n_tokens,
+        )
         report(2)
         merge.write_token_mass(parts, final / "token_mass.parquet", layout)
         report(3)

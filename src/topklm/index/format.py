@@ -66,16 +66,25 @@ TOKEN_MASS = pa.schema(
         ("mass", pa.float64()),
     ]
 )
-TABLES = (
-    "firings",
-    "firings_by_feature",
-    "tokens",
-    "documents",
-    "vocabulary",
-    "features",
-    "examples",
-    "token_mass",
-)
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "firings": tuple(FIRINGS.names),
+    "firings_by_feature": tuple(BY_FEATURE.names),
+    "tokens": tuple(TOKENS.names),
+    "documents": tuple(DOCUMENTS.names),
+    "vocabulary": tuple(VOCABULARY.names),
+    "token_mass": tuple(TOKEN_MASS.names),
+    "features": (
+        *("feature", "site", "index", "status", "firings", "density", "negative", "sum", "mass", "mean"),
+        *("maximum", "minimum", "q01", "q10", "q25", "q50", "q75", "q90", "q99", "top_token"),
+        *("top_token_share", "top_tokens", "bins", "histogram_edges", "histogram_counts"),
+        *("promoted", "suppressed", "similar_features", "other_sites"),
+    ),
+    "examples": (
+        *("site", "index", "bin", "position", "document", "value", "start", "stop", "positions", "values"),
+    ),
+}
+"""What every index has in each table; more may be there."""
+TABLES = tuple(COLUMNS)
 """Each is a file NAME.parquet, and a table of that name in `FeatureIndex.sql`."""
 
 

@@ -1,6 +1,7 @@
 """From parts to the tables of an index: everything that grows with the text, in bounded memory.
 
-DuckDB sorts and adds up, and spills to disk what does not fit; pyarrow writes what is already in order.
+DuckDB adds up and chooses, and spills to disk what does not fit; pyarrow writes what is already in order.
+The sorted copy of the firings: `sorting.py`.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ import pyarrow.parquet as pq
 
 from ..data import Packed
 from .format import (
-    BY_FEATURE,
     DOCUMENTS,
     FIRINGS,
     PER_BIN,
@@ -32,7 +32,6 @@ MEMORY = "1GB"
 ROWS = 1 << 20
 FIRINGS_GROUP = 32_768
 """Rows that are read together: few, so that the firings of single tokens are found quickly."""
-FEATURE_GROUP = 65_536
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -42,9 +41,8 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 class Parts:
     """The parts of an index in the order of the text, and a database to merge them with."""
 
-    def __init__(self, directories: list[Path], work: Path, *, threads: int) -> None:
+    def __init__(self, directories: list[Path], work: Path) -> None:
         self.directories = directories
-        self.threads = threads
         self.database = duckdb.connect(config=OFFLINE)
         self.database.execute(f"SET memory_limit = '{MEMORY}'")
         self.database.execute("SET threads = 1")  # sums are then added up in the order of the text
@@ -103,18 +101,6 @@ def write_firings(parts: Parts, path: Path, layout: Layout, tokens: Array) -> tu
         for site, pieces in found.items()
     }
     return count, Related(int(tokens.sum()), joined)  # type: ignore[arg-type]
-
-
-def write_by_feature(parts: Parts, firings: Path, path: Path) -> None:
-    """Sort the firings by feature and falling value: an external sort, in bounded memory."""
-    columns = ", ".join(f'"{name}"' for name in BY_FEATURE.names)
-    parts.database.execute(f"SET threads = {parts.threads}")
-    parts.database.execute(
-        f"COPY (SELECT {columns} FROM read_parquet({_quoted(firings)}) "  # noqa: S608  # names are ours
-        f"ORDER BY site, index, value DESC, position) TO {_quoted(path)} "
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {FEATURE_GROUP})"
-    )
-    parts.database.execute("SET threads = 1")
 
 
 def write_token_mass(parts: Parts, path: Path, layout: Layout) -> None:

@@ -12,8 +12,10 @@ from ..core.errors import InputError
 from ..core.files import PARTIAL, damage, seal
 from ..features import Batch, FeatureSource, capture
 from ..model import SparseCodes
+from .firings import Firings, Slab, packed_keys, slabs, unpacked
 from .format import FIRINGS, Layout
-from .summarise import Firings, PartText, Slab, slabs, summarise
+from .sorting import run_name
+from .summarise import PartText, summarise
 from .text import Text
 
 SUMMARIES = ("counts", "histogram", "mass", "examples")
@@ -76,23 +78,32 @@ def make_part(
         start=start,
         stop=stop,
     )
-    with pq.ParquetWriter(partial / "firings.parquet", FIRINGS, compression="lz4") as writer:
+    narrow = ["position", "site", "index"]  # values hardly repeat: looking for it is a waste
+    with pq.ParquetWriter(
+        partial / "firings.parquet", FIRINGS, compression="lz4", use_dictionary=narrow
+    ) as writer:
         for batch in batches:
             read = {site: _entries(source, site, batch.codes[site]) for site in layout.sites}
             _keep(writer, batch, read, kept)
             for slab, found in pieces.items():
                 found.append(_of_slab(slab, int(batch.positions[0]) - start, read[slab.site]))
             report(len(batch.token_ids))
+    documents = np.searchsorted(text.packed.documents[:, 0], np.arange(start, stop), side="right") - 1
+    kept_places = kept[documents]
     part_text = PartText.cut(text.packed.tokens, text.packed.documents[:, 0], start, stop, cut.context)
     tables: dict[str, list[pa.Table]] = {name: [] for name in SUMMARIES}
     for slab in list(pieces):
         found = pieces.pop(slab)  # freed as soon as it is summarised
         firings = Firings(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
         del found
-        for name, table in summarise(slab, firings, part_text).items():
+        keys = packed_keys(firings)
+        here = keys if kept.all() else keys[kept_places[unpacked(keys).place]]
+        np.save(partial / run_name(slab), here)
+        for name, table in summarise(slab, firings, keys, part_text).items():
             tables[name].append(table)
     for name, found_tables in tables.items():
-        pq.write_table(pa.concat_tables(found_tables), partial / f"{name}.parquet", compression="lz4")
+        table = pa.concat_tables(found_tables)
+        pq.write_table(table, partial / f"{name}.parquet", compression="lz4", use_dictionary=["feature"])
     seal(partial, part_directory(parts, number))
 
 

@@ -18,7 +18,7 @@ from ..core.errors import InputError
 from ..core.files import read_json, sha256_file
 from ..core.site import Feature, Latent, Neuron
 from . import annotations
-from .format import ABOUT, FIRINGS, FORMAT, TABLES, WORK, Layout
+from .format import ABOUT, COLUMNS, FIRINGS, FORMAT, TABLES, WORK, Layout
 from .merge import OFFLINE
 
 Array = np.ndarray[Any, Any]
@@ -175,6 +175,7 @@ class Store:
             self._database.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet({_quoted(path)})")  # noqa: S608
         allowed = ", ".join(_quoted(path) for path in (*files, *annotations.files(self.path)))
         self._database.execute("SET python_enable_replacements = false")
+        self._database.execute("SET parquet_metadata_cache = true")
         self._database.execute(f"SET allowed_paths = [{allowed}]")
         self._database.execute("SET enable_external_access = false")
         self._database.execute("SET lock_configuration = true")
@@ -228,10 +229,12 @@ def check_table(path: Path, described: Any, *, verify: bool) -> None:
     if verify and sha256_file(path) != described.get("sha256"):
         raise InputError(f"{path} is damaged: its hash is not what was written; build the index anew")
     try:
-        with pq.ParquetFile(path):
-            pass
+        there = set(pq.read_schema(path).names)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {_first_line(error)}") from None
+    for name in COLUMNS[path.stem]:
+        if name not in there:
+            raise InputError(f"{path} is damaged: it has no column {name!r}; build the index anew")
 
 
 def _quoted(path: Path | str) -> str:

@@ -9,43 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from .format import AFTER, BEFORE, SAMPLED, STRONGEST, Layout, bucket_of, sortable, unsortable
+from .firings import Firings, Slab, unpacked
+from .format import AFTER, BEFORE, SAMPLED, STRONGEST, bucket_of
 
 Array = np.ndarray[Any, Any]
-LARGEST_SLAB = 2**16
-LARGEST_PART = 2**16
-"""Features of a slab and tokens of a part: each fits 16 bits, so a firing fits 64."""
-
-
-class Slab(NamedTuple):
-    """A run of at most 65,536 features of one site."""
-
-    site: int
-    first: int
-    """Index at its site of its first feature."""
-    number: int
-    """Number of its first feature among all."""
-    width: int
-
-
-def slabs(layout: Layout) -> list[Slab]:
-    """Cut every site into slabs."""
-    return [
-        Slab(site, first, number + first, min(LARGEST_SLAB, width - first))
-        for site, width, number in zip(layout.sites, layout.widths, layout.starts[:-1], strict=True)
-        for first in range(0, width, LARGEST_SLAB)
-    ]
-
-
-class Firings(NamedTuple):
-    """The firings of a slab in a part, three arrays of one length, ordered by place."""
-
-    feature: Array
-    """uint16, counted from the slab's first."""
-    place: Array
-    """uint16: the token's position, counted from the part's first."""
-    value: Array
-    """float32, finite, not zero."""
 
 
 class PartText(NamedTuple):
@@ -75,24 +42,16 @@ class PartText(NamedTuple):
         )
 
 
-def summarise(slab: Slab, firings: Firings, text: PartText) -> dict[str, pa.Table]:
+def summarise(slab: Slab, firings: Firings, keys: Array, text: PartText) -> dict[str, pa.Table]:
     """Return the tables `counts`, `histogram`, `mass` and `examples` of a slab's firings in a part.
 
-    In all of them `feature` is the feature's number among all.
+    firings: in the order of the text. keys: the same ones, packed and sorted. In all tables `feature` is
+    the feature's number among all.
     """
     order = np.argsort(firings.feature, kind="stable")  # 16 bits: a radix sort
     by_place = Firings(*(column[order] for column in firings))
     counts = np.bincount(by_place.feature, minlength=slab.width)
-    # one sort of whole rows: feature, then falling value, then place
-    keys = by_place.feature.astype(np.uint64) << np.uint64(48)
-    keys |= (~sortable(by_place.value)).astype(np.uint64) << np.uint64(16)
-    keys |= by_place.place
-    keys.sort()
-    by_value = Firings(
-        (keys >> np.uint64(48)).astype(np.uint16),
-        keys.astype(np.uint16),
-        unsortable(~(keys >> np.uint64(16)).astype(np.uint32)),
-    )
+    by_value = unpacked(keys)
     return {
         "counts": _counts(slab, by_place, by_value, counts),
         "histogram": _histogram(slab, by_value),

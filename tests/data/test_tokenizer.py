@@ -1,0 +1,60 @@
+"""What tokens stand for, byte by byte."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from samples import sentences
+from topklm.data.tokenizer import BOUNDARY, encode_documents, token_bytes, train_tokenizer, vocabulary_size
+
+TOKENIZER = train_tokenizer([*sentences(60), "naïve café 日本 🎉"], 320)
+BYTES = token_bytes(TOKENIZER)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60))
+def test_the_bytes_of_a_texts_tokens_are_the_text(text: str) -> None:
+    assert b"".join(BYTES[token] for token in encode_documents(TOKENIZER, [text])[0]) == text.encode()
+
+
+def test_there_is_an_entry_for_every_id_and_special_tokens_keep_their_name() -> None:
+    assert len(BYTES) == vocabulary_size(TOKENIZER)
+    assert BYTES[TOKENIZER.bos_token_id] == BOUNDARY.encode()
+
+
+def sentencepiece_like() -> PreTrainedTokenizerFast:
+    """A tokenizer that marks spaces as SentencePiece does and falls back to bytes."""
+    pieces = ["<unk>", "<s>", *(f"<0x{byte:02X}>" for byte in range(256)), "\u2581", "d", "o", "g"]
+    pieces += ["do", "dog", "\u2581dog"]
+    merges = [("d", "o"), ("do", "g"), ("\u2581", "dog")]
+    backend = Tokenizer(
+        models.BPE({piece: place for place, piece in enumerate(pieces)}, merges, byte_fallback=True)
+    )
+    backend.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+    )
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", unk_token="<unk>")
+
+
+def test_a_sentencepiece_tokenizer_keeps_its_spaces_and_bytes() -> None:
+    tokenizer = sentencepiece_like()
+    found = token_bytes(tokenizer)
+    ids = tokenizer("dog dog é", add_special_tokens=False)["input_ids"]
+    assert b"".join(found[token] for token in ids) == " dog dog é".encode()
+
+
+@pytest.mark.parametrize("word", ["dog", "ab"])
+def test_a_word_tokenizer_gets_its_own_decoding(word: str) -> None:
+    vocabulary = {"[UNK]": 0, "a": 1, "dog": 2, "##b": 3, "cat": 4}
+    backend = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    backend.decoder = decoders.WordPiece()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="[UNK]")
+    found = token_bytes(tokenizer)
+    ids = tokenizer(word, add_special_tokens=False)["input_ids"]
+    assert b"".join(found[token] for token in ids).decode().strip() == word
