@@ -12,7 +12,9 @@ from .output import AsJson, error_console, put_json, say
 def export(
     path: IndexedPath,
     to: Annotated[str, typer.Option(metavar="TOOL", help="delphi or neuronpedia.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="A new directory for the result.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="A new directory for the result.", show_default=False)
+    ],
     name: Annotated[
         str | None, typer.Option(help="What the model is called there; default: the run's name, or its path.")
     ] = None,

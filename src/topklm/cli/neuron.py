@@ -17,7 +17,9 @@ LISTED = 10
 def neuron(
     path: IndexedPath,
     name: Annotated[str, typer.Argument(metavar="NEURON", help="Such as L3/N17.", show_default=False)],
-    html: Annotated[Path | None, typer.Option(help="Write the card as a page to this file.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the card as a page to this file.")
+    ] = None,
     examples: Annotated[int, whole("Examples shown of each quantile bin; page and JSON have all.")] = 2,
     as_json: AsJson = False,
 ) -> None:

@@ -19,7 +19,9 @@ SHOWN = 20
 
 def neurons(
     path: IndexedPath,
-    layer: Annotated[list[int] | None, typer.Option(help="Only this layer; may be repeated.")] = None,
+    layer: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Only this layer; may be repeated.")
+    ] = None,
     sort: Annotated[
         str | None,
         typer.Option(
@@ -35,7 +37,9 @@ def neurons(
             help="Such as: density > 0.01 and status = 'live' and top_token like '%dog%'.",
         ),
     ] = None,
-    search: Annotated[str | None, typer.Option(help="Only neurons that fire on this word or phrase.")] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Only neurons that fire on this word or phrase.")
+    ] = None,
     limit: Annotated[
         int | None, whole(f"Rows; default {SHOWN} in the terminal, all of them as JSON or CSV.")
     ] = None,

@@ -1,7 +1,6 @@
 """`topklm read`: a text's tokens, and the strongest neurons of each, layer by layer."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,8 +15,10 @@ if TYPE_CHECKING:
 
 def read(
     path: RunPath,
-    text: Annotated[str, typer.Argument(help="The text to read.", show_default=False)],
-    layer: Annotated[list[int] | None, typer.Option(help="Only this layer; may be repeated.")] = None,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to read.", show_default=False)],
+    layer: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Only this layer; may be repeated.")
+    ] = None,
     top: Annotated[int, whole("Neurons shown of each token and layer.")] = 3,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +49,7 @@ def read(
     from ..reports.tables import draw_reading
 
     put_drawing(lambda _, width: draw_reading(tokens, width=width))
-    if index is None:
+    if not (loaded.run.path / "index").is_dir():
         say(f"'topklm index {path}' adds to each neuron the token that it fires on most")
 
 
@@ -56,7 +57,7 @@ def own_index(run: "Run") -> "FeatureIndex | None":
     """Open the run's index where it has one; say why where it cannot be used."""
     from ..index import FeatureIndex
 
-    directory = Path(run.path) / "index"
+    directory = run.path / "index"
     if not directory.is_dir():
         return None
     try:
