@@ -115,10 +115,24 @@ def test_a_dead_neuron_has_a_card_that_says_so() -> None:
 
 def test_a_histogram_has_a_bar_for_every_count_that_is_not_0() -> None:
     card = live_card()
-    bars = histogram(card).split("|")[1]
+    drawn, highest = histogram(card)
+    bars = drawn.split("|")[1]
     assert len(bars) == len(card.histogram_counts)
     assert [bar == " " for bar in bars] == [number == 0 for number in card.histogram_counts]
-    assert "highest bar 61 firings" in histogram(card)
+    assert highest == "highest bar 61 firings"
+
+
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=90).filter(any), st.integers(1, 60))
+def test_a_histogram_that_is_too_wide_adds_up_neighbours(counts: list[int], room: int) -> None:
+    card = live_card(
+        histogram_counts=tuple(counts), histogram_edges=tuple(map(float, range(len(counts) + 1)))
+    )
+    drawn, highest = histogram(card, room=room)
+    assert len(drawn.split("|")[1]) <= room
+    assert drawn.startswith("0 |")
+    assert int(highest.split()[2]) >= max(counts)
+    if room == 1:
+        assert int(highest.split()[2]) == sum(counts)
 
 
 def test_a_card_without_its_later_parts_has_no_empty_lines_for_them() -> None:

@@ -57,11 +57,11 @@ def quickstart(
     put("\nWhat it writes:\n")
     for text in texts:
         put(textwrap.indent(textwrap.fill(text, 96), "  ") + "\n")
-    put(
-        f"Three neurons of layer {index.layout.sites[-1]}, chosen by rule: of those that fire often, in the\n"
-        "order of their top token's share, the one a tenth from the start, the middle one, a tenth from\n"
-        "the end.\n"
+    rule = (
+        f"Three neurons of layer {index.layout.sites[-1]}, chosen by rule: of those that fire often, in the "
+        "order of their top token's share, the one a tenth from the start, the middle one, a tenth from the end."
     )
+    put(textwrap.fill(rule, 96) + "\n")
     for card in cards:
         put_drawing(partial(draw_few, card))
         put("")

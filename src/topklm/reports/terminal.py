@@ -19,6 +19,8 @@ LABEL = 14
 """Width of the column that says what a line is about."""
 GAP = "   "
 EIGHTHS = "▁▂▃▄▅▆▇█"
+HISTOGRAM_ENDS = 24
+"""Room for the numbers at both ends of a histogram."""
 
 
 def draw_card(
@@ -36,11 +38,12 @@ def draw_card(
     """
     names = [", ".join(map(visible, card.labels))]
     facts = [f"{name.replace('_', ' ')} {amount(fact)}" for name, fact in card.facts.items()]
+    room = None if width is None else width - LABEL - HISTOGRAM_ENDS
     lines = [
         Text.assemble((card.feature, "bold"), *(GAP + part for part in (card.status, *names) if part)),
-        *flow("fires on", [density_line(card)], width),
+        *flow("fires on", density_parts(card), width),
         *flow("activation", _sizes(card), width),
-        *flow("", [histogram(card)] if card.histogram_counts else [], width),
+        *flow("", histogram(card, room=room) if card.histogram_counts else [], width),
         *flow("facts", facts, width),
         *flow("top tokens", map(token_share, card.top_tokens[:top]), width),
         *flow("promotes", map(token_change, card.promoted[:top]), width),
@@ -57,23 +60,30 @@ def draw_card(
     return Text("\n").join(lines)
 
 
-def density_line(card: Card) -> str:
+def density_parts(card: Card) -> list[str]:
     """Say how often a feature fires, and on what."""
-    return (
-        f"{percent(card.density)} of {count(card.n_tokens, 'token')} ({count(card.firings, 'firing')}) "
-        f"of {visible(card.corpus, longest=120)}; source {visible(card.source)}"
-    )
+    return [
+        f"{percent(card.density)} of {count(card.n_tokens, 'token')} ({count(card.firings, 'firing')})",
+        f"text: {visible(card.corpus, longest=120)}",
+        f"source: {visible(card.source)}",
+    ]
 
 
-def histogram(card: Card) -> str:
-    """Draw how many firings have which activation, one block a bar: height by count, at least a line."""
-    highest = max(card.histogram_counts)
+def histogram(card: Card, *, room: int | None = None) -> list[str]:
+    """Draw how many firings have which activation, one block a bar: height by count, at least a line.
+
+    room: at most so many bars; where there are more, neighbours are added up. Returns the drawing, and
+    what its highest bar stands for.
+    """
+    counts = list(card.histogram_counts)
+    while room is not None and len(counts) > max(room, 1):
+        counts = [sum(counts[place : place + 2]) for place in range(0, len(counts), 2)]
+    highest = max(counts)
     bars = "".join(
-        " " if number == 0 else EIGHTHS[max(0, -(-8 * number // highest) - 1)]
-        for number in card.histogram_counts
+        " " if number == 0 else EIGHTHS[max(0, -(-8 * number // highest) - 1)] for number in counts
     )
     low, high = card.histogram_edges[0], card.histogram_edges[-1]
-    return f"{amount(low)} |{bars}| {amount(high)}, highest bar {count(highest, 'firing')}"
+    return [f"{amount(low)} |{bars}| {amount(high)}", f"highest bar {count(highest, 'firing')}"]
 
 
 def token_share(one: TokenShare) -> str:
