@@ -18,7 +18,19 @@ from topklm.training import PRESETS, Run
 from topklm.training import train as train_run
 
 COMMAND = [sys.executable, "-c", "import sys; from topklm.cli.main import main; sys.exit(main())"]
-VERBS = ("quickstart", "stories", "train", "generate", "eval", "index", "info")
+VERBS = (
+    "quickstart",
+    "stories",
+    "train",
+    "generate",
+    "eval",
+    "index",
+    "neurons",
+    "neuron",
+    "read",
+    "export",
+    "info",
+)
 
 
 def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -90,7 +102,7 @@ def test_info_and_eval_read_well(trained: Run, capsys: pytest.CaptureFixture[str
     assert "difference, first minus second: 0.0000" in out
 
 
-def test_quickstart_ends_with_text_neurons_and_what_to_try_next(
+def test_quickstart_ends_with_text_cards_and_what_to_try_next(
     text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(PRESETS, "tiny", lambda: tiny_settings(text_file))
@@ -98,13 +110,14 @@ def test_quickstart_ends_with_text_neurons_and_what_to_try_next(
         assert main(["quickstart", "--out", str(tmp_path / "run")]) == 0
         out = capsys.readouterr().out
         assert "What it writes" in out
-        assert "L1/N" in out
-        assert "%" in out
-        assert "Next: topklm info" in out
+        assert out.count("\nL1/N") == out.count("\nExamples, strongest first") == 3
+        assert "Next: topklm neuron" in out
     assert main(["quickstart", "--out", str(tmp_path / "run"), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert len(shown["texts"]) == 2
-    assert all(0 < share <= 1 for row in shown["neurons"] for share in row["tokens"].values())
+    shares = [card["top_tokens"][0]["share"] for card in shown["cards"]]
+    assert shares == sorted(shares, reverse=True)
+    assert len({card["feature"] for card in shown["cards"]}) == 3
 
 
 def test_quickstart_in_a_dense_run_says_so(

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from ..core.errors import InputError, TopKLMError
-from . import evaluate, generate, index, info, quickstart, stories, train
+from . import evaluate, export, generate, index, info, neuron, neurons, quickstart, read, stories, train
 from .output import say
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -29,6 +29,10 @@ app.command("train", short_help="Train a model, its dense twin, or go on with on
 app.command("generate", short_help="Write text with a run's model.")(generate.generate)
 app.command("eval", short_help="Measure held-out loss and bits per byte.")(evaluate.evaluate)
 app.command("index", short_help="Index what every neuron does on a text.")(index.index)
+app.command("neurons", short_help="List neurons, sorted and chosen as asked.")(neurons.neurons)
+app.command("neuron", short_help="Show one neuron's card.")(neuron.neuron)
+app.command("read", short_help="Show the strongest neurons of each token of a text.")(read.read)
+app.command("export", short_help="Write an index in another tool's format.")(export.export)
 app.command("info", short_help="Show what a run is.")(info.info)
 
 # Typer carries a click of its own; its base error is found by name wherever it lives.

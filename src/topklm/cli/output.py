@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
+    from rich.text import Text
 
     from ..core.stats import Estimate
 
@@ -54,6 +57,19 @@ def put(text: str) -> None:
 def put_json(content: Any) -> None:
     """Print a result as strict JSON: infinite and undefined numbers become null."""
     put(json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def put_drawing(draw: "Callable[[bool, int | None], Text]") -> None:
+    """Print a drawing on standard output, fitted to where it goes.
+
+    draw: given whether there are colours and how wide a line may be (None: as long as it likes, into a
+    pipe or file), returns the drawing.
+    """
+    from rich.console import Console
+
+    console = Console(file=sys.stdout)
+    colour = console.color_system is not None and not console.no_color
+    console.print(draw(colour, console.width if console.is_terminal else None), soft_wrap=True)
 
 
 def error_console() -> "Console":

@@ -1,33 +1,38 @@
 """`topklm quickstart`: the whole idea in a few minutes: train, write, look at neurons."""
 
 import textwrap
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, put, put_json, say
+from .output import AsJson, error_console, put, put_drawing, put_json, say
 from .train import resume_run, start_run
 
 if TYPE_CHECKING:
-    from ..training import Loaded
+    from rich.text import Text
 
-NEURONS_SHOWN = 8
+    from ..index import FeatureIndex
+    from ..reports.card import Bin, Card
+
 TEXTS_SHOWN = 2
 TEXT_TOKENS = 100
-TOKENS_SHOWN = 6
-READ_TOKENS = 16_384
 ENOUGH_FIRINGS = 64
-COMMON_SHARE = 0.05
+TENTHS = (1, 5, 9)
+LISTED = 8
+BINS_SHOWN = 3
 
 
 def quickstart(
     out: Annotated[Path, typer.Option(help="Where the run goes.")] = Path("runs/quickstart"),
     as_json: AsJson = False,
 ) -> None:
-    """Train a small TopK model, let it write, and show what some of its neurons stand for."""
+    """Train a small TopK model, let it write, index its neurons, and show three of them."""
     from ..evaluation.generation import write
+    from ..index import build_index
     from ..training import load
 
     if (out / "train.json").is_file():
@@ -42,21 +47,28 @@ def quickstart(
         write(loaded.model, loaded.tokenizer, "", max_new_tokens=TEXT_TOKENS, seed=seed).strip()
         for seed in range(TEXTS_SHOWN)
     ]
-    layer = max(layers)
-    rows = neuron_rows(loaded, layer)
+    index = build_index(loaded, say=say, console=error_console())
+    cards = [index.card(name) for name in three_neurons(index)]
     if as_json:
-        neurons = [{"neuron": name, "tokens": dict(tokens)} for name, tokens in rows]
-        content = {"format": "topklm.quickstart/1", "run": str(out), "revision": loaded.run.revision}
-        put_json({**content, "seeds": [loaded.run.settings.seed], "texts": texts, "neurons": neurons})
+        content = {"format": "topklm.quickstart/2", "run": str(out), "revision": loaded.run.revision}
+        found = {"n_tokens": index.n_tokens, "texts": texts, "cards": [asdict(card) for card in cards]}
+        put_json({**content, "seeds": [loaded.run.settings.seed], **found})
         return
     put("\nWhat it writes:\n")
     for text in texts:
         put(textwrap.indent(textwrap.fill(text, 96), "  ") + "\n")
-    put(f"Some neurons of layer {layer}, the tokens on which they fire, and each token's share:\n")
-    for name, tokens in rows:
-        put(f"  {name:<9} {'  '.join(f'{token!r} {share:.0%}' for token, share in tokens)}")
+    rule = (
+        f"Three neurons of layer {index.layout.sites[-1]}, chosen by rule: of those that fire often, in the "
+        "order of their top token's share, the one a tenth from the start, the middle one, a tenth from the end."
+    )
+    put(textwrap.fill(rule, 96) + "\n")
+    for card in cards:
+        put_drawing(partial(draw_few, card))
+        put("")
     put(
-        f"\nNext: topklm info {out}\n"
+        f"Next: topklm neuron {out} {cards[0].feature if cards else 'L0/N0'} --html neuron.html\n"
+        f"      topklm neurons {out} --search dog\n"
+        f"      topklm read {out} 'One evening, Hanna'\n"
         f"      topklm generate {out} 'One evening, Hanna'\n"
         f"      topklm eval {out}\n"
         f"      topklm stories --n 1 --show-labels\n"
@@ -66,38 +78,32 @@ def quickstart(
     say(f"done: {out}")
 
 
-def neuron_rows(loaded: "Loaded", layer: int) -> list[tuple[str, list[tuple[str, float]]]]:
-    """Choose neurons by a rule, and list their tokens.
+def draw_few(card: "Card", colour: bool, width: int | None) -> "Text":
+    """Draw a card with few examples, so that three fit on a screen or two."""
+    from ..reports.terminal import draw_card
 
-    The rule: of the neurons that fire at least 64 times in the text read (in a short one, an eighth
-    of the most), and above all on a token outside the commonest 5 % of types, those whose activation
-    is spread over the fewest token types, each with another top token. Where no neuron prefers such a
-    token, any will do.
+    few = replace(card, bins=spread(card.bins))
+    return draw_card(few, colour=colour, width=width, examples=1, top=LISTED)
+
+
+def spread(bins: "tuple[Bin, ...]") -> "tuple[Bin, ...]":
+    """Take a few bins of all, from the strongest to the weakest."""
+    steps = max(1, min(BINS_SHOWN, len(bins)) - 1)
+    return tuple(
+        bins[place] for place in sorted({step * (len(bins) - 1) // steps for step in range(steps + 1)})
+    )
+
+
+def three_neurons(index: "FeatureIndex") -> list[str]:
+    """Choose neurons to show by a rule, so that nobody picks the pretty ones.
+
+    The rule: the live neurons of the last TopK layer that fire at least 64 times (in a short text, an
+    eighth of the most), in the order of how narrow they are, that is, the share of their top token. Of
+    these the one a tenth of the way from the narrowest, the middle one, and the one a tenth from the end.
     """
-    import torch
-
-    from ..core.site import Neuron
-    from ..data import Packed
-    from ..metrics.tokens import token_entropy, token_mass, top_tokens
-    from ..model import SparseCodes
-
-    model, tokenizer, run = loaded
-    context = model.config.max_position_embeddings
-    ids = torch.from_numpy(Packed.open(run.path / "data", "validation").tokens[:READ_TOKENS].astype("int64"))
-    ids = ids[: len(ids) // context * context].view(-1, context)
-    codes = SparseCodes.cat([model.codes(rows)[layer] for rows in ids.split(32)])
-    mass = token_mass(codes, ids.flatten(), vocabulary=len(tokenizer))
-    entropy = token_entropy(mass)
-    firings = torch.bincount(codes.indices.long(), minlength=codes.width)
-    entropy[firings < min(ENOUGH_FIRINGS, int(firings.max()) // 8)] = torch.nan
-    by_use = torch.bincount(ids.flatten(), minlength=len(tokenizer)).argsort(descending=True)
-    common = set(by_use[: int(COMMON_SHARE * len(by_use))].tolist())
-    ordered = entropy.argsort()[: int((~entropy.isnan()).sum())].tolist()
-    best = {feature: top_tokens(mass, feature, TOKENS_SHOWN) for feature in ordered}
-    telling = [feature for feature in ordered if best[feature][0][0] not in common] or ordered
-    first_of = {best[feature][0][0]: feature for feature in reversed(telling)}  # the narrowest for each
-    chosen = [feature for feature in telling if first_of[best[feature][0][0]] == feature]
-    return [
-        (str(Neuron(layer, feature)), [(tokenizer.decode([token]), share) for token, share in best[feature]])
-        for feature in chosen[:NEURONS_SHOWN]
-    ]
+    last = index.layout.sites[-1]
+    rows = index.features(where=f"site = {last} and firings > 0", sort="-top_token_share")
+    enough = min(ENOUGH_FIRINGS, max((row["firings"] for row in rows), default=0) // 8)
+    often = [row["feature"] for row in rows if row["firings"] >= enough and row["status"] == "live"]
+    places = sorted({len(often) * tenth // 10 for tenth in TENTHS})
+    return [often[place] for place in places if place < len(often)]

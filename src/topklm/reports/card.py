@@ -101,3 +101,9 @@ class Card:
     """Further numbers by name (`token_entropy`, `concept_f1`, ...), from later columns of the index."""
     labels: tuple[str, ...] = ()
     """Names that people or metrics gave to the feature, best first."""
+
+    def _repr_html_(self) -> str:
+        """Show the card in a notebook."""
+        from .page import notebook
+
+        return notebook(self)

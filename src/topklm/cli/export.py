@@ -1,0 +1,46 @@
+"""`topklm export`: what an index knows, in another tool's format."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .indexes import IndexedPath, open_index
+from .output import AsJson, error_console, put_json, say
+
+
+def export(
+    path: IndexedPath,
+    to: Annotated[str, typer.Option(metavar="TOOL", help="delphi or neuronpedia.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="A new directory for the result.", show_default=False)
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="What the model is called there; default: the run's name, or its path.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write what an index knows in another tool's format.
+
+    delphi: the latent cache that it explains and scores features from. neuronpedia: the rows that its
+    import takes. docs/formats.md tells more. Needs an index: topklm index RUN.
+    """
+    from ..core.progress import counted
+    from ..export import export_index
+
+    index = open_index(path)
+    with counted(
+        error_console(), "exporting", unit=f"{index.kind.KIND}s", total=index.layout.features
+    ) as report:
+        export_index(index, to, out, name=name or default_name(path, to), report=report)
+    if as_json:
+        about = {"run": path, "source": index.source, "revision": index.revision, "n_tokens": index.n_tokens}
+        put_json({"format": "topklm.export/1", "to": to, "out": str(out), **about})
+    else:
+        say(f"written: {out}")
+
+
+def default_name(path: str, to: str) -> str:
+    """Name the model: by its path for delphi, which loads it by that name, else by the last part."""
+    absolute = Path(path).absolute()
+    return str(absolute) if to == "delphi" else absolute.name

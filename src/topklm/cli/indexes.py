@@ -1,0 +1,33 @@
+"""Opening the index that a verb asks, by the name of a run or of the index itself."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.errors import InputError
+
+if TYPE_CHECKING:
+    from ..index import FeatureIndex
+
+IndexedPath = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's directory, or an index's.", show_default=False)
+]
+
+
+def open_index(path: str) -> "FeatureIndex":
+    """Open a run's own index, or the index that `path` itself is. Raises InputError where there is none."""
+    from ..index import FeatureIndex
+    from ..training import Run
+
+    directory = Path(path)
+    if (directory / "index.json").is_file():
+        return FeatureIndex.open(directory)
+    run = Run(path)
+    if not (directory / "index").is_dir():
+        raise InputError(f"{path} has no index yet; build one with: topklm index {path}")
+    index = FeatureIndex.open(directory / "index")
+    weights = directory / "model.safetensors"
+    if weights.is_file() and weights.stat().st_mtime > (directory / "index" / "index.json").stat().st_mtime:
+        return FeatureIndex.open(directory / "index", revision=run.revision)  # trained on since, perhaps
+    return index

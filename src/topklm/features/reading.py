@@ -1,0 +1,97 @@
+"""Reading a text: which features fire most on each token, site by site."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import torch
+
+from ..core.errors import InputError
+from ..data.tokenizer import encode_prompt, token_bytes
+from ..model import SparseCodes
+from ..reports.reading import Firing, ReadToken
+from .source import FeatureSource
+
+
+class Window(NamedTuple):
+    """A stretch of tokens that are read at once."""
+
+    start: int
+    stop: int
+    new: int
+    """The first token whose codes are taken from this window; those before it are context."""
+
+
+def read(
+    source: FeatureSource,
+    text: str,
+    *,
+    sites: Sequence[int] | None = None,
+    top: int = 3,
+    top_token: Callable[[str], str] = lambda _feature: "",
+) -> list[ReadToken]:
+    """Read a text as a document begins, and list the `top` strongest features of each token and site.
+
+    sites: some of the source's; all of them by default. top_token: what a feature is known by, given its
+    name. A text longer than the context is read in windows that overlap by half of it. Strongest means
+    largest in size; the activation keeps its sign. Raises InputError for an empty text, a site that the
+    source has not, or fewer than one feature.
+
+        for token in read(LayerNeurons(model, tokenizer), "The dog ran."):
+            print(token.token, token.firings["L3"][0].feature)
+    """
+    if not text:
+        raise InputError("the text is empty; give at least one word to read")
+    if top < 1:
+        raise InputError(f"top={top} is not allowed; choose 1 or more")
+    chosen = source.sites if sites is None else tuple(sites)
+    if unknown := [site for site in chosen if site not in source.sites]:
+        known = ", ".join(map(str, source.sites))
+        raise InputError(f"layer {unknown[0]} has no features of {source.name}; choose among {known}")
+    ids = encode_prompt(source.tokenizer, text)
+    codes = codes_of_long(source, ids)
+    pieces = token_bytes(source.tokenizer)
+    named = cache(top_token)
+
+    def firings(site: int, row: int) -> tuple[Firing, ...]:
+        names = [(str(source.kind(site, index)), value) for index, value in strongest(codes[site], row, top)]
+        return tuple(Firing(name, value, named(name)) for name, value in names)
+
+    return [
+        ReadToken(
+            pieces[ids[row]].decode("utf-8", "replace"), {f"L{site}": firings(site, row) for site in chosen}
+        )
+        for row in range(1, len(ids))  # row 0 is the boundary before every document
+    ]
+
+
+def codes_of_long(source: FeatureSource, ids: list[int]) -> dict[int, SparseCodes]:
+    """Return every site's codes, one row a token, of a text of any length."""
+    parts: dict[int, list[SparseCodes]] = {}
+    for window in windows(len(ids), source.context):
+        rows = torch.tensor([ids[window.start : window.stop]])
+        for site, codes in source.codes(rows).items():
+            parts.setdefault(site, []).append(codes[window.new - window.start :].to("cpu"))
+    return {site: SparseCodes.cat(found) for site, found in parts.items()}
+
+
+def windows(length: int, context: int) -> Iterator[Window]:
+    """Cover `length` tokens by windows of at most `context`, each token new in exactly one of them.
+
+    After the first window every new token has at least half a context before it.
+
+    >>> [tuple(window) for window in windows(10, 4)]
+    [(0, 4, 0), (2, 6, 4), (4, 8, 6), (6, 10, 8)]
+    """
+    stop = min(length, context)
+    yield Window(0, stop, 0)
+    while stop < length:
+        new, stop = stop, min(length, stop + max(1, context - context // 2))
+        yield Window(stop - context, stop, new)
+
+
+def strongest(codes: SparseCodes, row: int, top: int) -> list[tuple[int, float]]:
+    """List a row's (feature, activation) with the largest sizes, largest first, ties by lower index."""
+    one = codes[row]
+    order = one.values.abs().sort(descending=True, stable=True).indices[:top]
+    return list(zip(one.indices[order].tolist(), one.values[order].tolist(), strict=True))
