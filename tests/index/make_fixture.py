@@ -2,8 +2,8 @@
 
     python tests/index/make_fixture.py DIRECTORY
 
-The one in the repository is frozen and not made again. Model and text are the stories' own: a model of two TopK
-layers trained for some seconds, on stories of seed 0, and an index of stories of seed 1.
+The one in the repository is frozen and not made again. Model and text are the stories' own: a model of
+two TopK layers trained for some seconds, on stories of seed 0, and an index of stories of seed 1.
 """
 
 import sys
@@ -13,7 +13,16 @@ from pathlib import Path
 from topklm.index import build_index
 from topklm.training import TrainSettings, train
 
-SETTINGS = {"width": 24, "depth": 3, "n_nontopk": 1, "heads": 2, "head_dim": 8, "mlp": 32, "context": 64, "k": 4}
+SETTINGS = {
+    "width": 24,
+    "depth": 3,
+    "n_nontopk": 1,
+    "heads": 2,
+    "head_dim": 8,
+    "mlp": 32,
+    "context": 64,
+    "k": 4,
+}
 
 
 def main() -> None:
