@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -498,3 +499,14 @@ def test_the_compiled_kernel_changes_no_weight(
     monkeypatch.setattr(sys.modules["topklm.model.topk"], "HAS_NUMBA", False)
     plain = train(settings, tmp_path / "plain")
     assert sha256_file(fast.path / "model.safetensors") == sha256_file(plain.path / "model.safetensors")
+
+
+def test_threads_may_load_at_the_same_time(trained: Run) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        loaded = [one.result() for one in [pool.submit(load, trained.path) for _ in range(8)]]
+    weights = [torch.cat([p.detach().flatten() for p in one.model.parameters()]) for one in loaded]
+    assert all(torch.equal(one, weights[0]) for one in weights)
+    # transformers is as it was: a new model ties its embedding and has real weights
+    again = TopKLMForCausalLM(loaded[0].model.config)
+    assert again.lm_head.weight is again.model.embed_tokens.weight
+    assert again.lm_head.weight.device.type == "cpu"

@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,6 +105,9 @@ class Loaded(NamedTuple):
     run: Run
 
 
+_loading = threading.Lock()  # transformers patches torch while it loads; two threads undo it wrongly
+
+
 def load(path: Path | str, *, step: int | None = None) -> Loaded:
     """Load a run's model, in fp32 and ready to be read, with its tokenizer.
 
@@ -127,7 +131,7 @@ def load(path: Path | str, *, step: int | None = None) -> Loaded:
         raise RunError(f"{path} has no config.json: it was deleted")
     tokenizer = load_run_tokenizer(run)
     try:
-        with quiet_transformers():
+        with _loading, quiet_transformers():
             model = TopKLMForCausalLM.from_pretrained(
                 directory, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True
             )
