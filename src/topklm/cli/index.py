@@ -70,7 +70,7 @@ def index(
             return
         built = build_index(path, **options)
     except KeyboardInterrupt:
-        raise Interrupted("interrupted; the same command goes on with what is done") from None
+        raise Interrupted("interrupted; what is done is kept: the same command goes on from there") from None
     if as_json:
         put_json({"run": path, "index": str(built.path), "seeds": [seed], **built.about})
     else:
