@@ -59,7 +59,8 @@ def quickstart(
         put(textwrap.indent(textwrap.fill(text, 96), "  ") + "\n")
     rule = (
         f"Three neurons of layer {index.layout.sites[-1]}, chosen by rule: of those that fire often, in the "
-        "order of their top token's share, the one a tenth from the start, the middle one, a tenth from the end."
+        "order of their top token's share, the one a tenth from the start, the middle one, a tenth from "
+        "the end."
     )
     put(textwrap.fill(rule, 96) + "\n")
     for card in cards:
