@@ -1,4 +1,4 @@
-"""`topklm index` as a contract: exit codes, one line for a mistake, JSON for results, going on after Ctrl-C."""
+"""`topklm index` as a contract: exit codes, one line for a mistake, JSON, going on after Ctrl-C."""
 
 import json
 import os
