@@ -3,10 +3,11 @@
 import sys
 
 from .attention import attention
+from .index import asking, index
 from .pairs import record
 from .topk import steps, topk
 
-BENCHMARKS = {"attention": attention, "steps": steps, "topk": topk}
+BENCHMARKS = {"asking": asking, "attention": attention, "index": index, "steps": steps, "topk": topk}
 
 
 def main() -> int:

@@ -5,17 +5,23 @@ from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["OMP_NUM_THREADS"] = "1"  # tiny models gain nothing from more, and lose much on a busy machine
 
 from jaxtyping import install_import_hook
 
 install_import_hook("topklm.metrics", "beartype.beartype")
 
+import hypothesis
 import pytest
 import torch
 
 from samples import SHAPE, sentences, tiny_settings
 from topklm.model import TopKLMConfig, TopKLMForCausalLM
 from topklm.training import Run, train
+
+# No test is timed: the first call of a compiled kernel takes a second, and machines are shared.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from .core.lazy import lazy_names
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .concepts.labels import ConceptLabels
     from .core.errors import (
         CorpusError,
         DiskFullError,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from .data.tokenizer import encode_prompt
     from .evaluation.heldout import HeldOut, held_out
     from .index import FeatureIndex, build_index
+    from .metrics.scores import concept_scores
+    from .metrics.similarity import similarity
     from .metrics.tokens import token_entropy, token_mass
     from .model import SparseCodes, TopK, TopKLMConfig, TopKLMForCausalLM, TopKLMModel, topk
     from .training.loop import resume, train
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from .training.settings import TrainSettings
 
 __all__ = [
+    "ConceptLabels",
     "CorpusError",
     "DiskFullError",
     "Estimate",
@@ -60,6 +64,7 @@ __all__ = [
     "TrainSettings",
     "TrainingError",
     "build_index",
+    "concept_scores",
     "encode_prompt",
     "held_out",
     "load",
@@ -67,6 +72,7 @@ __all__ = [
     "pack",
     "preset",
     "resume",
+    "similarity",
     "token_entropy",
     "token_mass",
     "topk",
@@ -74,6 +80,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "concepts.labels": ("ConceptLabels",),
     "core.errors": (
         "CorpusError",
         "DiskFullError",
@@ -90,6 +97,8 @@ _MODULES = {
     "data.tokenizer": ("encode_prompt",),
     "evaluation.heldout": ("HeldOut", "held_out"),
     "index": ("FeatureIndex", "build_index"),
+    "metrics.scores": ("concept_scores",),
+    "metrics.similarity": ("similarity",),
     "metrics.tokens": ("token_entropy", "token_mass"),
     "model": ("SparseCodes", "TopK", "TopKLMConfig", "TopKLMForCausalLM", "TopKLMModel", "topk"),
     "training.loop": ("resume", "train"),

@@ -35,7 +35,7 @@ DOCUMENTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(DOCUMENTS, st.integers(2, 17))
 def test_packing_loses_and_repeats_no_token(texts: list[str], context: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -53,7 +53,7 @@ def test_packing_loses_and_repeats_no_token(texts: list[str], context: int) -> N
         )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_the_trained_tokenizer_gives_any_text_back(text: str) -> None:
     assert TOKENIZER.decode(encode_documents(TOKENIZER, [text])[0]) == text

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from samples import SHAPE, sentences
@@ -30,7 +30,6 @@ class Uniform:
         return type("Output", (), {"logits": torch.zeros(*input_ids.shape, 50)})()
 
 
-@settings(deadline=None)
 @given(st.integers(2, 60), st.integers(2, 9))
 def test_every_token_but_the_first_is_predicted_once(count: int, context: int) -> None:
     nats = token_nats(Uniform(), np.arange(count, dtype=np.uint16) % 50, context=context)

@@ -1,5 +1,7 @@
 """Sparse codes: to and from dense, slices, concatenation, equality."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -24,6 +26,23 @@ def test_dense_and_back_is_the_identity(dense: torch.Tensor) -> None:
     assert torch.equal(codes.to_dense(), dense)
     assert len(codes) == len(dense)
     assert torch.equal(codes.counts, (dense != 0).sum(1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_compiled_collector_finds_what_torch_finds(dtype: torch.dtype, threads: int) -> None:
+    dense = torch.randn(300, 400).relu().round(decimals=1).to(dtype)
+    dense[3], dense[7, 5], dense[7, 6], dense[8, ::3] = -0.0, torch.nan, -torch.inf, -1e-4
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    codes = SparseCodes.from_dense(dense)
+    torch.set_num_threads(before)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["topklm.model.topk"], "HAS_NUMBA", False)
+        expected = SparseCodes.from_dense(dense)
+    assert torch.equal(codes.offsets, expected.offsets)
+    assert torch.equal(codes.indices, expected.indices)
+    torch.testing.assert_close(codes.values, expected.values, rtol=0, atol=0, equal_nan=True)
 
 
 @given(sparse_matrices(), st.integers(-7, 7), st.integers(-7, 7))

@@ -1,13 +1,14 @@
 """TopK: what is kept, in which order, with which gradient."""
 
 import math
+import sys
 
 import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from topklm.model.topk import TopK, stable_mask, topk, topk_mask
+from topklm.model.topk import TopK, keep_largest_op, masked_op, stable_mask, topk, topk_mask
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 VALUES = st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, 0.5, math.inf, -math.inf, math.nan, 1e-30])
@@ -50,6 +51,84 @@ def test_the_quick_mask_equals_the_stable_one(case: tuple[torch.Tensor, int]) ->
     x, k = case
     assert torch.equal(topk_mask(x, k), stable_mask(x, k))
     assert (topk_mask(x, k).sum(-1) == k).all()
+
+
+@st.composite
+def long_rows(draw: st.DrawFn) -> tuple[torch.Tensor, int]:
+    """Many random rows of many scales, rounded more or less, so that some have ties."""
+    width = draw(st.sampled_from([1, 3, 31, 64, 65, 300, 1024]))
+    rows = draw(st.sampled_from([1, 7, 200]))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    x = torch.randn(rows, width, generator=generator, dtype=torch.float64)
+    x = x * torch.exp(draw(st.sampled_from([0, 1, 30])) * torch.randn(rows, 1, generator=generator))
+    x = x.round(decimals=draw(st.sampled_from([0, 1, 15])))
+    if draw(st.booleans()):
+        x[torch.rand(rows, width, generator=generator) < 0.1] = math.nan
+    dtype = draw(st.sampled_from(DTYPES))
+    return x.to(dtype), draw(st.integers(1, width))
+
+
+@given(long_rows(), st.sampled_from(["value", "magnitude", "positive"]), st.sampled_from([1, 2, 3]))
+def test_the_kernel_keeps_what_a_stable_sort_keeps(
+    case: tuple[torch.Tensor, int], by: str, threads: int
+) -> None:
+    x, k = case
+    mask = stable_mask(x.abs() if by == "magnitude" else x, k)
+    if by == "positive":
+        mask = mask & ~(x <= 0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        result = topk(x, k, by=by)
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(
+        result, torch.where(mask, x, torch.zeros_like(x)), rtol=0, atol=0, equal_nan=True
+    )
+
+
+def test_tests_of_the_kernel_run_the_kernel() -> None:
+
+    x = torch.randn(65, 64, requires_grad=True)
+    assert type(topk(x, 2).grad_fn).__name__ == "KeepLargestBackward"
+
+
+def test_without_numba_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(50, 64).round(decimals=1)
+    fast = [topk(x, 9, by=by) for by in ("value", "magnitude", "positive")]
+    monkeypatch.setattr(sys.modules["topklm.model.topk"], "HAS_NUMBA", False)
+    for by, expected in zip(("value", "magnitude", "positive"), fast, strict=True):
+        assert torch.equal(topk(x, 9, by=by), expected)
+
+
+def test_a_transposed_input_and_gradient_are_taken() -> None:
+    x = torch.randn(80, 60).T.requires_grad_(True)
+    incoming = torch.randn(80, 60).T
+    topk(x, 3).backward(incoming)
+    mask = stable_mask(x.detach(), 3)
+    assert torch.equal(x.grad, torch.where(mask, incoming, torch.zeros_like(incoming)))
+
+
+def test_the_second_derivative_passes_where_the_first_did() -> None:
+    x = torch.randn(65, 64, dtype=torch.float64, requires_grad=True)  # many enough for the kernel's own
+    mask = stable_mask(x.detach(), 9)
+    (first,) = torch.autograd.grad((topk(x, 9) ** 3).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    torch.testing.assert_close(first, torch.where(mask, 3 * x**2, 0.0))
+    torch.testing.assert_close(second, torch.where(mask, 6 * x, 0.0))
+
+
+def test_functions_of_torch_func_see_the_same_gradient() -> None:
+    x = torch.randn(4, 12)
+    gradient = torch.func.grad(lambda x: (topk(x, 3) ** 2).sum())(x)
+    assert torch.equal(gradient, 2 * topk(x, 3))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_operators_keep_the_rules_of_torch(dtype: torch.dtype) -> None:
+    x = torch.randn(5, 20).to(dtype).requires_grad_(True)
+    torch.library.opcheck(keep_largest_op, (x, 4, "value"))
+    torch.library.opcheck(masked_op, (x, torch.rand(5, 20) < 0.5))
 
 
 @pytest.mark.parametrize("by", ["value", "magnitude", "positive"])

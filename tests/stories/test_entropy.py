@@ -43,14 +43,14 @@ def _plain_bigram(documents: list[list[str]], document: list[str]) -> list[float
 
 
 @given(documents=DOCUMENTS, document=st.lists(st.sampled_from("abcde"), max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_fast_model_equals_the_formula(documents: list[list[str]], document: list[str]) -> None:
     fast = NGram(2).fit(documents).probabilities(document)
     np.testing.assert_allclose(fast, _plain_bigram(documents, document), rtol=1e-12)
 
 
 @given(order=st.integers(1, 3), documents=DOCUMENTS, context=st.lists(st.sampled_from("abcde")))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_probabilities_sum_to_one(order: int, documents: list[list[str]], context: list[str]) -> None:
     model = NGram(order).fit(documents)
     # Every known token, one unknown token, and the end.

@@ -61,7 +61,7 @@ def _slow_align(spans: Sequence[Span], offsets: Sequence[tuple[int, int]]) -> li
 
 @pytest.mark.parametrize("name", sorted(TOKENIZERS))
 @given(index=INDEX)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_tokens_carry_exactly_the_labels_of_their_characters(name: str, index: int) -> None:
     story = Stories(7).story(index)
     offsets = TOKENIZERS[name].encode(story.text).offsets
@@ -78,7 +78,7 @@ def test_tokens_carry_exactly_the_labels_of_their_characters(name: str, index: i
 
 
 @given(index=INDEX)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_spans_match_their_text_exactly(index: int) -> None:
     story = Stories(8).story(index)
     assert list(story.spans) == sorted(story.spans)
@@ -142,7 +142,7 @@ def _kept(story: Story) -> int:
 
 
 @given(first=INDEX, length=st.integers(2, 6), block=st.integers(7, 300))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_labels_do_not_depend_on_packing(first: int, length: int, block: int) -> None:
     tokenizer = TOKENIZERS["bpe"]
     stories = [Stories(9).story(first + n) for n in range(length)]
@@ -161,7 +161,7 @@ def test_labels_do_not_depend_on_packing(first: int, length: int, block: int) ->
 
 
 @given(index=INDEX)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_pieces_join_to_the_text_and_keep_the_labels(index: int) -> None:
     story = Stories(10).story(index)
     parts = list(pieces(story.text, story.spans))

@@ -29,7 +29,7 @@ def stories() -> list[Story]:
 
 
 @given(seed=SEEDS, index=SEEDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_story_depends_on_nothing_but_its_seed_and_index(seed: int, index: int) -> None:
     first = Stories(seed).story(index)
     Stories(seed + 1 if seed == 0 else seed - 1).story(index)  # another one in between

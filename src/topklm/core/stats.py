@@ -1,8 +1,11 @@
 """Statistics: estimates with their confidence intervals."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from .hashing import uniform
 
 RESAMPLED_AT_ONCE = 4_000_000
 
@@ -57,5 +60,32 @@ def bootstrap_ratio(
         weights = generator.multinomial(len(top), shares, size=min(step, resamples - start))
         drawn = weights @ bottom
         ratios.extend((weights @ top)[drawn > 0] / drawn[drawn > 0])
-    low, high = np.quantile(ratios, [(1 - level) / 2, (1 + level) / 2])
+    return interval(value, ratios, level=level)
+
+
+def poisson_weights(documents: Any, *, resamples: int = 200, seed: int = 0) -> np.ndarray[Any, Any]:
+    """Draw how often each document stands in each resample: Poisson(1), shape (documents, resamples).
+
+    documents: their numbers. A weight depends on (document, resample, seed) alone, so parts of a text
+    that are read apart, in any order, draw alike and weighted sums over them simply add up. That is
+    what a bootstrap of an F1 over a stream needs. Source: Hanley & MacGibbon 2006 (Poisson bootstrap).
+    """
+    numbers = np.asarray(documents, np.int64)[:, None] * resamples + np.arange(resamples)
+    return np.searchsorted(_POISSON, uniform(numbers, seed), side="right")
+
+
+_POISSON = np.cumsum([math.exp(-1) / math.factorial(count) for count in range(12)])
+"""P(weight <= 0), P(weight <= 1), ...; a document stands 12 times in a resample at most."""
+
+
+def interval(value: float, resampled: Any, *, level: float = 0.95) -> Estimate:
+    """Turn a value and its resampled ones into an estimate: percentiles, widened to include the value.
+
+    Resampled values that are not finite are left out; with fewer than two left, nothing is known.
+    """
+    drawn = np.asarray(resampled, np.float64)
+    drawn = drawn[np.isfinite(drawn)]
+    if len(drawn) < 2:
+        return Estimate(value, -np.inf, np.inf)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     return Estimate(value, min(value, float(low)), max(value, float(high)))

@@ -14,7 +14,7 @@ from ..features import Batch, FeatureSource, capture
 from ..model import SparseCodes
 from .firings import Firings, Slab, packed_keys, slabs, unpacked
 from .format import FIRINGS, Layout
-from .sorting import run_name
+from .sorting import strip_name
 from .summarise import PartText, summarise
 from .text import Text
 
@@ -98,7 +98,7 @@ def make_part(
         del found
         keys = packed_keys(firings)
         here = keys if kept.all() else keys[kept_places[unpacked(keys).place]]
-        np.save(partial / run_name(slab), here)
+        np.save(partial / strip_name(slab), here)
         for name, table in summarise(slab, firings, keys, part_text).items():
             tables[name].append(table)
     for name, found_tables in tables.items():

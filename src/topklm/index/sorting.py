@@ -1,8 +1,8 @@
-"""The firings by feature: an external sort of runs that the parts have sorted already, in bounded memory.
+"""The firings by feature: an external sort of strips that the parts have sorted already, in bounded memory.
 
-A firing of a slab in a part is one uint64: feature, falling value, place. A run is such keys in order. The
-whole copy is made stretch by stretch: the same range of features (and values) from all runs, sorted at
-once as uint64 again, written, forgotten. Summaries need the runs anyway, so this costs less than a sort by
+A firing of a slab in a part is one uint64: feature, falling value, place. A strip is such keys in order. The
+whole copy is made stretch by stretch: the same range of features (and values) from all strips, sorted at
+once as uint64 again, written, forgotten. Summaries need the strips anyway, so this costs less than a sort by
 a database.
 """
 
@@ -28,15 +28,15 @@ SAMPLES = 64
 """Every 64th key is looked at to cut a feature that alone is too large."""
 
 
-def run_name(slab: Slab) -> str:
-    """Name the file of a slab's run in a part."""
-    return f"run-{slab.number:09d}.npy"
+def strip_name(slab: Slab) -> str:
+    """Name the file of a slab's strip in a part."""
+    return f"strip-{slab.number:09d}.npy"
 
 
 def write_by_feature(
     parts: Sequence[Path], path: Path, slabs: Sequence[Slab], *, part_tokens: int, tokens: int
 ) -> None:
-    """Merge the parts' runs into one Parquet file, ordered by site, index, falling value and position."""
+    """Merge the parts' strips into one Parquet file, ordered by site, index, falling value and position."""
     with pq.ParquetWriter(
         path,
         BY_FEATURE,
@@ -46,8 +46,8 @@ def write_by_feature(
     ) as writer:
         rest = BY_FEATURE.empty_table()
         for slab in slabs:
-            runs = [np.load(part / run_name(slab), mmap_mode="r") for part in parts]
-            for feature, value, position in merged(runs, slab.width, part_tokens, tokens):
+            strips = [np.load(part / strip_name(slab), mmap_mode="r") for part in parts]
+            for feature, value, position in merged(strips, slab.width, part_tokens, tokens):
                 columns = {
                     "site": np.full(len(feature), slab.site, np.uint16),
                     "index": feature.astype(np.uint32) + np.uint32(slab.first),
@@ -64,22 +64,22 @@ def write_by_feature(
 
 
 def merged(
-    runs: Sequence[Array], width: int, part_tokens: int, tokens: int
+    strips: Sequence[Array], width: int, part_tokens: int, tokens: int
 ) -> Iterator[tuple[Array, Array, Array]]:
     """Yield feature, value and position of all firings in order, a stretch at a time.
 
-    runs: each part's keys. width: features of the slab. tokens: of the whole text; a position in it fits
+    strips: each part's keys. width: features of the slab. tokens: of the whole text; a position in it fits
     64 bits beside the value and the feature, counted from the first of the stretch.
     """
     place_bits = max(1, (tokens - 1).bit_length())
     most_features = 1 << (32 - place_bits)
-    edges = _edges(runs, width, most_features)
-    ends = [np.searchsorted(run, edges) for run in runs]
+    edges = _edges(strips, width, most_features)
+    ends = [np.searchsorted(strip, edges) for strip in strips]
     for stretch in range(len(edges) - 1):
         first = edges[stretch] >> np.uint64(48)
         pieces = []
-        for part, (run, end) in enumerate(zip(runs, ends, strict=True)):
-            keys = np.asarray(run[end[stretch] : end[stretch + 1]])
+        for part, (strip, end) in enumerate(zip(strips, ends, strict=True)):
+            keys = np.asarray(strip[end[stretch] : end[stretch + 1]])
             places = (keys & np.uint64(0xFFFF)) + np.uint64(part * part_tokens)
             rows = keys - (first << np.uint64(48)) >> np.uint64(16) << np.uint64(place_bits)
             pieces.append(rows | places)
@@ -91,12 +91,12 @@ def merged(
         yield feature, value, position
 
 
-def _edges(runs: Sequence[Array], width: int, most_features: int) -> Array:
+def _edges(strips: Sequence[Array], width: int, most_features: int) -> Array:
     """Cut the keys into stretches of few enough features and, about, few enough firings."""
     starts = np.arange(width, dtype=np.uint64) << np.uint64(48)
     sizes = np.zeros(width, np.int64)
-    for run in runs:
-        sizes += np.diff(np.append(np.searchsorted(run, starts), len(run)))
+    for strip in strips:
+        sizes += np.diff(np.append(np.searchsorted(strip, starts), len(strip)))
     edges: list[int] = []
     held = AT_ONCE
     for feature in np.flatnonzero(sizes).tolist():
@@ -107,17 +107,17 @@ def _edges(runs: Sequence[Array], width: int, most_features: int) -> Array:
             held = 0
         held += size
         if size > AT_ONCE:
-            edges += _cuts(runs, start, size)
+            edges += _cuts(strips, start, size)
             held = AT_ONCE
     return np.array([*edges, LAST], np.uint64)
 
 
-def _cuts(runs: Sequence[Array], start: int, size: int) -> list[int]:
+def _cuts(strips: Sequence[Array], start: int, size: int) -> list[int]:
     """Cut one large feature between values, by a sample of its keys."""
     samples = []
-    for run in runs:
-        first, last = np.searchsorted(run, np.array([start, min(start + 2**48, LAST)], np.uint64))
-        samples.append(run[first:last:SAMPLES])
+    for strip in strips:
+        first, last = np.searchsorted(strip, np.array([start, min(start + 2**48, LAST)], np.uint64))
+        samples.append(strip[first:last:SAMPLES])
     keys = np.sort(np.concatenate(samples))
     pieces = -(-size // AT_ONCE)
     chosen = keys[np.arange(1, pieces) * len(keys) // pieces]

@@ -2,5 +2,5 @@
 
 Here: what can be computed from codes, token ids and labels.
 Not here: files, models, corpora; whoever calls these has read those already.
-Start with `tokens.py`.
+Start with `batch.py` (what they read and give), then the topic you need; docs/metrics.md lists them.
 """

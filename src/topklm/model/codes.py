@@ -7,6 +7,8 @@ from operator import index
 import torch
 from torch import Tensor
 
+from .topk import kernels, kernels_take
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SparseCodes:
@@ -70,6 +72,9 @@ class SparseCodes:
     def from_dense(cls, dense: Tensor) -> "SparseCodes":
         """Collect the non-zero entries (NaN is one) of `dense`, shape (..., width), row by row."""
         rows = dense.detach().reshape(-1, dense.shape[-1])
+        if kernels_take(rows):
+            offsets, indices, values = kernels().collect(rows.contiguous())
+            return cls._made(offsets, indices, values, rows.shape[-1])
         row, feature = rows.nonzero(as_tuple=True)
         counts = torch.bincount(row, minlength=rows.shape[0])
         return cls._made(_offsets(counts), feature.to(torch.int32), rows[row, feature], rows.shape[-1])

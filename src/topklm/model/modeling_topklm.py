@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.models.llama.modeling_llama import (
     LlamaDecoderLayer,
     LlamaForCausalLM,
@@ -17,6 +18,7 @@ from transformers.models.llama.modeling_llama import (
 
 from .codes import SparseCodes
 from .configuration_topklm import TopKLMConfig
+from .loss import chunked_cross_entropy
 from .topk import TopK
 
 
@@ -125,6 +127,40 @@ class TopKLMForCausalLM(TopKLMPreTrainedModel, LlamaForCausalLM):
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(  # every argument by name: transformers reads the signature
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | Tensor = 0,
+        loss_only: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Run Llama's own forward pass; with `loss_only`, give the loss without ever holding all logits.
+
+        Compiled, it is the whole pass all the same: the compiler fuses the loss by itself.
+        """
+        inputs = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "position_ids": position_ids,
+            "past_key_values": past_key_values,
+            "inputs_embeds": inputs_embeds,
+            "use_cache": use_cache,
+        }
+        if not loss_only or torch.compiler.is_compiling():
+            return super().forward(**inputs, labels=labels, logits_to_keep=logits_to_keep, **kwargs)
+        if labels is None:
+            raise ValueError("loss_only needs labels")
+        items = kwargs.pop("num_items_in_batch", None)
+        states = self.model(**inputs, **kwargs).last_hidden_state
+        loss = chunked_cross_entropy(states, self.lm_head.weight, labels, items=items)
+        return CausalLMOutputWithPast(loss=loss)
 
     def set_topk(self, *, k: int | list[int] | None = None, blend: float | None = None) -> None:
         """Change k or the blend of all TopK layers; see `TopKLMModel.set_topk`."""

@@ -1,11 +1,20 @@
 """Keep the k largest entries of a vector, set the rest to zero.
 
 Which entries count as largest is defined once, by `stable_mask`; every quicker way to find them
-must give the same mask.
+must give the same mask. On a CPU with Numba that way is `kernels.py`; anywhere else, `topk_mask`.
 """
+
+import importlib.util
+import sys
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+HAS_NUMBA = importlib.util.find_spec("numba") is not None
+FEW_ENTRIES = 1024
+"""Up to here torch's own `masked_fill` under autograd costs less than a function of ours."""
+KERNEL_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 SELECTIONS = ("value", "magnitude", "positive")
 """How entries are ranked: by value, by absolute value, or by max(value, 0)."""
@@ -41,12 +50,111 @@ def topk(x: Tensor, k: int, *, by: str = "value") -> Tensor:
     check_k(k, x.shape[-1])
     if not x.is_floating_point():
         raise TypeError(f"topk needs a floating-point tensor, not {x.dtype}")
-    keys = x.detach().abs() if by == "magnitude" else x.detach()
-    kept = None if k == x.shape[-1] else topk_mask(keys, k)
+    if k == x.shape[-1] and by != "positive":
+        return x
+    if kernels_take(x):
+        if torch.compiler.is_compiling():
+            result: Tensor = keep_largest_op(x, k, by)[0]
+            return result
+        if not torch._C._are_functorch_transforms_active():
+            return _by_kernel(x, k, by)
+    mask = topk_mask(x.detach().abs() if by == "magnitude" else x.detach(), k)
     if by == "positive":
-        above = ~(x <= 0)  # not `x > 0`: NaN stays visible
-        kept = above if kept is None else kept & above
-    return x if kept is None else torch.where(kept, x, torch.zeros((), dtype=x.dtype, device=x.device))
+        mask = mask & ~(x <= 0)  # not `x > 0`: NaN stays visible
+    return torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device))
+
+
+def _by_kernel(x: Tensor, k: int, by: str) -> Tensor:
+    if x.requires_grad and torch.is_grad_enabled():
+        if x.numel() > FEW_ENTRIES:
+            result: Tensor = KeepLargest.apply(x, k, by)
+            return result
+        return x.masked_fill(kernels().keep_largest(x.detach().contiguous(), k, by)[1], 0.0)
+    kept: Tensor = kernels().keep_largest(x.contiguous(), k, by)[0]
+    return kept
+
+
+def kernels_take(x: Tensor) -> bool:
+    """Tell whether the compiled kernels can take `x`: ordinary memory of the CPU, a type that they know."""
+    if not (HAS_NUMBA and x.is_cpu and x.dtype in KERNEL_TYPES and x.numel() > 0):
+        return False
+    return torch.compiler.is_compiling() or type(x) is Tensor or type(x) is nn.Parameter
+
+
+_loaded: Any = None
+
+
+def kernels() -> Any:
+    """Import `kernels.py` when it is first needed: Numba takes a moment."""
+    global _loaded
+    if _loaded is None:
+        from .kernels import __name__ as name
+
+        _loaded = sys.modules[name]
+    return _loaded
+
+
+class KeepLargest(torch.autograd.Function):
+    """The kernel under autograd. The operator below does the same, but costs 80 us more a call."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, k: int, by: str) -> Tensor:
+        """Keep the largest entries."""
+        result, ctx.dropped = kernels().keep_largest(x.contiguous(), k, by)
+        return result  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        """Pass the gradient on where an entry was kept."""
+        if gradient.requires_grad:
+            return Masked.apply(gradient, ctx.dropped), None, None
+        return kernels().masked(gradient.contiguous(), ctx.dropped), None, None
+
+
+class Masked(torch.autograd.Function):
+    """The gradient of `KeepLargest`, and its own gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor, dropped: Tensor) -> Tensor:
+        """Put zeros where `dropped` is true."""
+        ctx.dropped = dropped
+        return kernels().masked(gradient.contiguous(), dropped)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        """Do the same again."""
+        return Masked.apply(gradient, ctx.dropped), None
+
+
+@torch.library.custom_op("topklm::keep_largest", mutates_args=(), device_types="cpu")
+def keep_largest_op(x: Tensor, k: int, by: str) -> tuple[Tensor, Tensor]:
+    """Run the kernel as an operator, which `torch.compile` takes whole: the result, what is dropped."""
+    return kernels().keep_largest(x.contiguous(), k, by)  # type: ignore[no-any-return]
+
+
+@torch.library.custom_op("topklm::masked", mutates_args=(), device_types="cpu")
+def masked_op(gradient: Tensor, dropped: Tensor) -> Tensor:
+    """Put zeros where `dropped` is true."""
+    return kernels().masked(gradient.contiguous(), dropped)  # type: ignore[no-any-return]
+
+
+def _remember_dropped(ctx: Any, inputs: Any, output: Any) -> None:
+    ctx.save_for_backward(inputs[1] if isinstance(output, Tensor) else output[1])
+
+
+def _like(x: Tensor) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+keep_largest_op.register_fake(lambda x, k, by: (_like(x), _like(x).bool()))
+keep_largest_op.register_autograd(
+    lambda ctx, gradient, _: (masked_op(gradient, ctx.saved_tensors[0]), None, None),
+    setup_context=_remember_dropped,
+)
+masked_op.register_fake(lambda gradient, dropped: _like(gradient))
+masked_op.register_autograd(
+    lambda ctx, gradient: (masked_op(gradient, ctx.saved_tensors[0]), None), setup_context=_remember_dropped
+)
 
 
 def stable_mask(keys: Tensor, k: int) -> Tensor:

@@ -25,6 +25,7 @@ from ..core.files import (
     remove_partial,
     write_json,
 )
+from ..core.memory import keep_freed_memory
 from ..data import Blocks, Packed
 from ..data.corpus import Corpus
 from ..data.tokenizer import boundary_id, vocabulary_size
@@ -107,6 +108,7 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: 
     settings, machine = run.settings, run.machine
     threads = torch.get_num_threads()
     torch.set_num_threads(machine.threads)
+    keep_freed_memory()
     try:
         with quiet_transformers():
             sweep(run)
@@ -134,7 +136,13 @@ def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> Top
     )
     config._attn_implementation = attention
     set_seed(settings.seed)
-    return TopKLMForCausalLM(config)
+    model = TopKLMForCausalLM(config)
+    if settings.embedding_scale != 1:
+        # Tokens then speak louder than what blocks add at first, while logits begin as they would.
+        with torch.no_grad():
+            model.model.embed_tokens.weight.mul_(settings.embedding_scale)
+            model.model.norm.weight.div_(settings.embedding_scale)
+    return model
 
 
 def _fit(

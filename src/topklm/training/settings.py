@@ -62,6 +62,8 @@ class TrainSettings:
     context: int = setting(512, "tokens per training block")
 
     lr: float = setting(2e-3, "peak learning rate")
+    embedding_lr: float = setting(0.0, "peak learning rate of the embedding; 0: lr")
+    embedding_scale: float = setting(1.0, "initial embedding times this, final norm's gain by it")
     batch_tokens: int = setting(1024, "tokens per step, all devices together; a multiple of context")
     device_tokens: int = setting(0, "tokens a device takes at once, the rest by accumulation; 0: all")
     warmup_share: float = setting(0.05, "share of the steps over which the learning rate rises")
@@ -93,7 +95,8 @@ class TrainSettings:
             _require(self, name, getattr(self, name) >= 0, "0 or more")
         _require(self, "seed", 0 <= self.seed < 2**32, "0..2**32 - 1")
         _require(self, "threads", 0 <= self.threads <= 1024, "0..1024")
-        for name in ("lr", "grad_clip"):
+        _require(self, "embedding_lr", 0 <= self.embedding_lr < math.inf, "0 or a positive number")
+        for name in ("lr", "grad_clip", "embedding_scale"):
             value = getattr(self, name)
             _require(self, name, math.isfinite(value) and value > 0, "a positive number")
         for name in ("anneal_share", "warmup_share"):

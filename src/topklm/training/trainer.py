@@ -60,6 +60,26 @@ class TopKTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(cast("Shuffled", train_dataset or self.train_dataset))  # in its order
 
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Make the Trainer's optimizer; the embedding may have a learning rate of its own."""
+        is_new = self.optimizer is None
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        rate = self.run.settings.embedding_lr
+        if is_new and rate:
+            trained = self.model if model is None else model
+            assert isinstance(trained, TopKLMForCausalLM)
+            embedding = trained.model.embed_tokens.weight
+            for group in list(optimizer.param_groups):
+                others = [one for one in group["params"] if one is not embedding]
+                if len(others) < len(group["params"]):
+                    group["params"] = others
+                    optimizer.add_param_group({**group, "params": [embedding], "lr": rate})
+        return optimizer
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Ask the model for its loss alone, so that no matrix of all logits is made."""
+        return super().compute_loss(model, {**inputs, "loss_only": True}, *args, **kwargs)
+
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """Run one step. Raises TrainingError on a loss that is not finite."""
         loss = super().training_step(*args, **kwargs)
