@@ -4,12 +4,14 @@ import sys
 
 from .attention import attention
 from .generation import decoding, generation
+from .index import asking, index
 from .pairs import record
 from .topk import grid, reading, steps, topk
 from .training import training
 
 BENCHMARKS = {
-    one.__name__: one for one in (topk, grid, steps, reading, training, generation, decoding, attention)
+    one.__name__: one
+    for one in (topk, grid, steps, reading, training, generation, decoding, attention, index, asking)
 }
 
 

@@ -28,11 +28,11 @@ SETTINGS = {
 def main() -> None:
     """Train, index, and leave the index where it was asked for."""
     settings = TrainSettings(
-        **SETTINGS, data=["stories"], tokenizer="bpe:320", tokens=60_000, threads=1, precision="fp32", lr=1e-2
+        **SETTINGS, data=["stories"], tokenizer="bpe:320", tokens=40_000, threads=1, precision="fp32", lr=1e-2
     )
     with tempfile.TemporaryDirectory() as scratch:
         run = train(settings, Path(scratch) / "run")
-        index = build_index(run, data="stories:1", tokens=1000, out=sys.argv[1])
+        index = build_index(run, data="stories:1", tokens=600, out=sys.argv[1])
         index.add_facts({"token_entropy": {"L0/N0": 2.5}})
         index.add_labels({"L0/N0": ["an example"]})
 
