@@ -170,7 +170,7 @@ def test_a_damaged_part_is_made_again(
         patch.setattr("topklm.index.build.finish", lambda *a, **o: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(Interrupted):
             build()
-    path = tmp_path / "index" / WORK / "parts" / "part-000002" / "firings.parquet"
+    path = tmp_path / "index" / WORK / "parts" / "part-000002" / "strip-000000000.npy"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)

@@ -138,30 +138,37 @@ def test_the_strongest_bin_shows_the_strongest_and_the_others_a_sample(
 
 
 def test_similarity_is_the_cosine_of_dense_activations(index: FeatureIndex, truth: Truth) -> None:
+    rows = index.sql("SELECT site, index, similar_features FROM features").to_pylist()
+    similar = {(row["site"], row["index"]): row["similar_features"] for row in rows}
+    shown = [one.similarity for one in index.similar("L0/N0", limit=3)]
+    assert shown == [one["similarity"] for one in similar[0, 0][:3]]
     for site, values in truth.values.items():
         activations = values.astype(np.float64).clip(min=0)
         norms = np.linalg.norm(activations, axis=0)
         cosine = activations.T @ activations / np.maximum(np.outer(norms, norms), 1e-30)
         np.fill_diagonal(cosine, 0)
         for feature in range(values.shape[1]):
-            found = index.similar(f"L{site}/N{feature}", limit=20)
+            found = similar[site, feature]
             expected = np.sort(cosine[feature])[::-1][: len(found)]
-            assert [one.similarity for one in found] == pytest.approx(expected.tolist())
+            assert [one["similarity"] for one in found] == pytest.approx(expected.tolist())
             assert len(found) == min(20, np.count_nonzero(cosine[feature]))
             for one in found:
-                other = int(one.feature.split("N")[1])
-                assert one.similarity == pytest.approx(cosine[feature, other])
+                other = int(one["feature"].removeprefix(f"L{site}/N"))
+                assert one["similarity"] == pytest.approx(cosine[feature, other])
 
 
 def test_the_same_index_is_compared_at_the_other_sites(index: FeatureIndex, truth: Truth) -> None:
-    first, second = (truth.values[site].astype(np.float64).clip(min=0) for site in (0, 1))
-    for feature in range(32):
-        [one] = index.card(f"L0/N{feature}").other_layers
-        [back] = index.card(f"L1/N{feature}").other_layers
-        lengths = np.linalg.norm(first[:, feature]) * np.linalg.norm(second[:, feature])
-        expected = 0 if lengths == 0 else first[:, feature] @ second[:, feature] / lengths
-        assert one.similarity == back.similarity == pytest.approx(expected)
-        assert (one.feature, back.feature) == (f"L1/N{feature}", f"L0/N{feature}")
+    rows = index.sql("SELECT site, index, other_sites FROM features").to_pylist()
+    for row in rows:
+        other = 1 - row["site"]
+        first, second = (truth.values[site][:, row["index"]].astype(float).clip(min=0) for site in (0, 1))
+        lengths = np.linalg.norm(first) * np.linalg.norm(second)
+        expected = 0 if lengths == 0 else first @ second / lengths
+        [one] = row["other_sites"]
+        assert one["feature"] == f"L{other}/N{row['index']}"
+        assert one["similarity"] == pytest.approx(expected)
+    [shown] = index.card("L0/N0").other_layers
+    assert (shown.feature, shown.similarity) == ("L1/N0", rows[0]["other_sites"][0]["similarity"])
 
 
 def test_text_tables_hold_the_text(index: FeatureIndex, truth: Truth) -> None:

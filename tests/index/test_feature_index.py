@@ -193,7 +193,7 @@ WORDS = ["dog", "DOG", " dog", "d", "o", "dog dog", "é", "dé", "ogd", "dogs", 
     st.lists(st.integers(0, len(PIECES) - 1), min_size=1, max_size=40), st.sampled_from(WORDS), st.booleans()
 )
 def test_search_finds_what_brute_force_finds(tokens: list[int], words: str, case: bool) -> None:
-    vocabulary = Vocabulary([], PIECES, np.array(SPECIAL))
+    vocabulary = Vocabulary.of([], PIECES, np.array(SPECIAL))
     found = find(np.array(tokens, np.uint16), vocabulary, words, case=case)
     pairs = list(zip(found.first.tolist(), found.last.tolist(), strict=True))
     assert pairs == by_brute_force(tokens, PIECES, SPECIAL, words, case=case)
@@ -207,7 +207,7 @@ def test_search_finds_every_occurrence_in_the_indexed_text(index: FeatureIndex, 
     expected = by_brute_force(
         index.tokens.tolist(), vocabulary.pieces, vocabulary.special.tolist(), words, case=False
     )
-    result = index.search(words, limit=5)
+    result = index.search(words, places=5)
     assert result.occurrences == len(expected)
     assert len(result.places) == min(5, len(expected))
     ends = {last for _, last in expected}

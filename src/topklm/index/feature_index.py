@@ -48,12 +48,13 @@ class FeatureIndex(Store):
 
     @classmethod
     def open(
-        cls, directory: Path | str, *, revision: str | None = None, verify: bool = False
+        cls, directory: Path | str, *, revision: str | None = None, verify: bool = False, threads: int = 1
     ) -> "FeatureIndex":
         """Open a finished index.
 
         revision: of the model at hand; an index of another is refused. verify: read every file through
-        and compare its hash, which finds damage that its size does not show.
+        and compare its hash, which finds damage that its size does not show. threads: that one question may
+        use; small ones are answered soonest by one, large SQL by more.
         Raises InputError where there is no whole index, or one of another model.
         """
         path = Path(directory)
@@ -65,7 +66,7 @@ class FeatureIndex(Store):
             )
         for name in TABLES:
             check_table(path / f"{name}.parquet", about["tables"].get(name), verify=verify)
-        return cls(path, about)
+        return cls(path, about, threads=threads)
 
     def features(
         self, *, sort: str = "feature", where: str | None = None, limit: int | None = None, offset: int = 0
@@ -116,14 +117,14 @@ class FeatureIndex(Store):
             )
         return relatives(self, self.locate(feature), "similar_features")[:limit]
 
-    def search(self, words: str, *, limit: int = 10, case: bool = False) -> Search:
+    def search(self, words: str, *, limit: int = 10, places: int = 10, case: bool = False) -> Search:
         """Find a word or phrase in the text, and the features that fire most specifically on it.
 
         With and without a leading space, in any case unless `case`, of one token or several, as long as it
-        begins and ends where tokens do. limit: how many features and how many places. Words that never
-        occur give an empty result that says so.
+        begins and ends where tokens do. limit: how many features. places: how many occurrences are shown.
+        Words that never occur give an empty result that says so.
         """
-        return search(self, words, limit=limit, case=case)
+        return search(self, words, limit=limit, places=places, case=case)
 
     def where(self, position: int, *, before: int = BEFORE, after: int = AFTER) -> Place:
         """Return a token and the text around it, within its document."""

@@ -27,7 +27,7 @@ from .text import Text
 
 RELATED_TOKENS = 2**16
 RELATED_FIRINGS = 2**23
-"""Similarities are computed from at most about this many tokens and firings, of documents chosen by hash."""
+"""Similarities are computed from at most about as many tokens and firings, of documents chosen by hash."""
 FEATURES_GROUP = 256
 EXAMPLES_GROUP = 2048
 """Rows of a row group: few, since a card reads one feature's."""
@@ -61,9 +61,11 @@ def finish(
     }
     firings = sum(int(one.firings.sum()) for one in counts.values())
     with counted(console, "joining", unit="steps", total=4 + len(layout.sites)) as report:
-        share = _related_share(n_tokens, firings)
-        marked = merge.tokens_of(text.packed, kept & text.kept(share))
-        n_kept, related = merge.write_firings(parts, final / "firings.parquet", layout, marked)
+        most = min(RELATED_TOKENS, RELATED_FIRINGS * n_tokens // max(firings, 1))
+        marked = merge.tokens_for_similarity(text, kept, most)
+        n_kept, related = merge.write_firings(
+            parts, final / "firings.parquet", layout, marked, part_tokens=part_tokens
+        )
         report(1)
         write_by_feature(
             directories,
@@ -98,12 +100,6 @@ def finish(
         "quantiles": list(QUANTILES),
         "tables": {name: _described(final / f"{name}.parquet") for name in TABLES},
     }
-
-
-def _related_share(n_tokens: int, firings: int) -> float:
-    """Choose the share of documents from which similarities are computed."""
-    tokens = min(RELATED_TOKENS, RELATED_FIRINGS * n_tokens / max(firings, 1))
-    return float(min(1.0, tokens / n_tokens))
 
 
 def _described(path: Path) -> dict[str, Any]:

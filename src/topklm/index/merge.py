@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..data import Packed
+from .firings import slabs, unpacked
 from .format import (
     DOCUMENTS,
     FIRINGS,
@@ -25,11 +25,12 @@ from .format import (
     VOCABULARY,
     Layout,
 )
+from .sorting import strip_name
 from .text import Text
 
 Array = np.ndarray[Any, Any]
 MEMORY = "1GB"
-ROWS = 1 << 20
+ROWS = 2**20
 FIRINGS_GROUP = 32_768
 """Rows that are read together: few, so that the firings of single tokens are found quickly."""
 OFFLINE: dict[str, str | bool | int | float | list[str]] = {
@@ -58,19 +59,24 @@ class Parts:
 
     def rows(self, query: str, *values: Any) -> pa.Table:
         """Ask the database; `$1` stands for the first value, and so on."""
-        return self.database.sql(query, params=list(values)).to_arrow_table()
+        try:
+            return self.database.sql(query, params=list(values)).to_arrow_table()
+        except duckdb.InterruptException:
+            raise KeyboardInterrupt from None
 
 
 class Related(NamedTuple):
-    """Firings of some documents, from which similarities are computed."""
+    """Firings of some tokens, from which similarities are computed."""
 
     tokens: int
     firings: dict[int, tuple[Array, Array, Array]]
     """Site -> token (numbered from 0 among those), index and value of each firing."""
 
 
-def write_firings(parts: Parts, path: Path, layout: Layout, tokens: Array) -> tuple[int, Related]:
-    """Join the parts' firings in token order. Returns their number, and those at the tokens marked.
+def write_firings(
+    parts: Parts, path: Path, layout: Layout, tokens: Array, *, part_tokens: int
+) -> tuple[int, Related]:
+    """Write the firings in token order, part by part. Returns their number, and those at the tokens marked.
 
     tokens: boolean, shape (tokens of the text,).
     """
@@ -84,23 +90,36 @@ def write_firings(parts: Parts, path: Path, layout: Layout, tokens: Array) -> tu
         use_dictionary=["position", "site", "index"],
         use_byte_stream_split=["value"],
     ) as writer:
-        for file in parts.files("firings"):
-            with pq.ParquetFile(file) as part:
-                for batch in part.iter_batches(ROWS):
-                    writer.write_batch(batch, row_group_size=FIRINGS_GROUP)
-                    count += len(batch)
-                    position, site, index, value = (column.to_numpy() for column in batch.columns)
-                    chosen = tokens[position]
-                    for one in layout.sites:
-                        here = np.flatnonzero(chosen & (site == one))
-                        found[one].append((number[position[here]], index[here], value[here]))
-    joined = {
-        site: tuple(np.concatenate(columns) for columns in zip(*pieces, strict=True))
-        if pieces
-        else (np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.float32))
-        for site, pieces in found.items()
-    }
-    return count, Related(int(tokens.sum()), joined)  # type: ignore[arg-type]
+        for place, directory in enumerate(parts.directories):
+            table = in_token_order(directory, layout, place * part_tokens)
+            if len(table):
+                writer.write_table(table, row_group_size=FIRINGS_GROUP)
+            count += len(table)
+            position, site, index, value = (column.to_numpy() for column in table.columns)
+            chosen = tokens[position]
+            for one in layout.sites:
+                here = np.flatnonzero(chosen & (site == one))
+                found[one].append((number[position[here]], index[here], value[here]))
+    joined: dict[int, tuple[Array, Array, Array]] = {}
+    for one, pieces in found.items():
+        token, feature, activation = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
+        joined[one] = (token, feature, activation)
+    return count, Related(int(tokens.sum()), joined)
+
+
+def in_token_order(part: Path, layout: Layout, start: int) -> pa.Table:
+    """Put a part's strips together, ordered by position, site and index. start: its first position."""
+    places, columns = [], {name: [] for name in ("site", "index", "value")}  # type: ignore[var-annotated]
+    for slab in slabs(layout):
+        strip = unpacked(np.load(part / strip_name(slab)))
+        places.append(strip.place)
+        columns["site"].append(np.full(len(strip.place), slab.site, np.uint16))
+        columns["index"].append(strip.feature.astype(np.uint32) + np.uint32(slab.first))
+        columns["value"].append(strip.value)
+    place = np.concatenate(places)
+    order = np.argsort(place, kind="stable")  # strips are ordered by feature already, slabs by site
+    joined = {name: np.concatenate(pieces)[order] for name, pieces in columns.items()}
+    return pa.table({"position": place[order].astype(np.uint32) + np.uint32(start), **joined}, schema=FIRINGS)
 
 
 def write_token_mass(parts: Parts, path: Path, layout: Layout) -> None:
@@ -198,10 +217,19 @@ def write_text(directory: Path, text: Text, kept: Array, vocabulary: list[bytes]
     pq.write_table(pa.table(words, schema=VOCABULARY), directory / "vocabulary.parquet", compression="zstd")
 
 
-def tokens_of(packed: Packed, documents: Array) -> Array:
-    """Mark the tokens of the documents marked."""
-    starts = packed.documents[:, 0]
-    return np.repeat(documents, np.diff(np.append(starts, len(packed.tokens))))
+def tokens_for_similarity(text: Text, kept: Array, most: int) -> Array:
+    """Mark at most `most` tokens of kept documents, those of the smallest hashes first, boolean."""
+    starts = text.packed.documents[:, 0]
+    sizes = np.diff(np.append(starts, len(text.packed.tokens)))
+    marked = np.zeros(len(text.packed.tokens), bool)
+    for document in np.argsort(text.hashes, kind="stable"):
+        if most <= 0:
+            break
+        if kept[document]:
+            size = min(most, int(sizes[document]))
+            marked[starts[document] : starts[document] + size] = True
+            most -= size
+    return marked
 
 
 def _quoted(path: Path) -> str:

@@ -10,16 +10,17 @@ import pyarrow.parquet as pq
 
 from ..core.errors import InputError
 from ..core.files import PARTIAL, damage, seal
-from ..features import Batch, FeatureSource, capture
+from ..features import FeatureSource, capture
 from ..model import SparseCodes
 from .firings import Firings, Slab, packed_keys, slabs, unpacked
-from .format import FIRINGS, Layout
+from .format import Layout
 from .sorting import strip_name
 from .summarise import PartText, summarise
 from .text import Text
 
 SUMMARIES = ("counts", "histogram", "mass", "examples")
-FILES = tuple(f"{name}.parquet" for name in ("firings", *SUMMARIES))
+FILES = tuple(f"{name}.parquet" for name in SUMMARIES)
+ROWS = 65_536
 Array = np.ndarray[Any, Any]
 
 
@@ -78,16 +79,11 @@ def make_part(
         start=start,
         stop=stop,
     )
-    narrow = ["position", "site", "index"]  # values hardly repeat: looking for it is a waste
-    with pq.ParquetWriter(
-        partial / "firings.parquet", FIRINGS, compression="lz4", use_dictionary=narrow
-    ) as writer:
-        for batch in batches:
-            read = {site: _entries(source, site, batch.codes[site]) for site in layout.sites}
-            _keep(writer, batch, read, kept)
-            for slab, found in pieces.items():
-                found.append(_of_slab(slab, int(batch.positions[0]) - start, read[slab.site]))
-            report(len(batch.token_ids))
+    for batch in batches:
+        read = {site: _entries(source, site, batch.codes[site]) for site in layout.sites}
+        for slab, found in pieces.items():
+            found.append(_of_slab(slab, int(batch.positions[0]) - start, read[slab.site]))
+        report(len(batch.token_ids))
     documents = np.searchsorted(text.packed.documents[:, 0], np.arange(start, stop), side="right") - 1
     kept_places = kept[documents]
     part_text = PartText.cut(text.packed.tokens, text.packed.documents[:, 0], start, stop, cut.context)
@@ -103,7 +99,14 @@ def make_part(
             tables[name].append(table)
     for name, found_tables in tables.items():
         table = pa.concat_tables(found_tables)
-        pq.write_table(table, partial / f"{name}.parquet", compression="lz4", use_dictionary=["feature"])
+        # small row groups: joining reads the features of one site at a time
+        pq.write_table(
+            table,
+            partial / f"{name}.parquet",
+            compression="lz4",
+            use_dictionary=["feature"],
+            row_group_size=ROWS,
+        )
     seal(partial, part_directory(parts, number))
 
 
@@ -124,24 +127,6 @@ def _entries(source: FeatureSource, site: int, codes: SparseCodes) -> Entries:
             f"{source.dtype} is too narrow for it"
         )
     return Entries(codes.rows.cpu().numpy(), codes.indices.cpu().numpy(), value)
-
-
-def _keep(writer: pq.ParquetWriter, batch: Batch, read: dict[int, Entries], kept: Array) -> None:
-    """Write the firings of kept documents, in token order, then by site and index."""
-    keep = kept[batch.documents]
-    if not keep.any():
-        return
-    chosen = {site: keep[entries.row] for site, entries in read.items()}
-    row = np.concatenate([entries.row[chosen[site]] for site, entries in read.items()])
-    order = np.argsort(row.astype(np.uint16), kind="stable")  # a batch has at most 65,536 tokens
-    site = np.repeat(np.array(list(read), np.uint16), [np.count_nonzero(which) for which in chosen.values()])
-    columns = {
-        "position": batch.positions[row].astype(np.uint32),
-        "site": site,
-        "index": np.concatenate([one.feature[chosen[site]] for site, one in read.items()]).astype(np.uint32),
-        "value": np.concatenate([one.value[chosen[site]] for site, one in read.items()]),
-    }
-    writer.write_table(pa.table({name: column[order] for name, column in columns.items()}, schema=FIRINGS))
 
 
 def _of_slab(slab: Slab, offset: int, entries: Entries) -> Firings:

@@ -1,6 +1,5 @@
 """Words in the indexed text: where they occur, and which features fire most specifically on them."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,24 +57,25 @@ class Matches(NamedTuple):
     """Position of its last token."""
 
 
-def search(index: "FeatureIndex", words: str, *, limit: int, case: bool) -> Search:
+def search(index: "FeatureIndex", words: str, *, limit: int, places: int, case: bool) -> Search:
     """Find words and the features that fire on them; see `FeatureIndex.search`."""
     if not words.strip() or len(words) > LONGEST:
         raise InputError(f"search for a word or a phrase of 1 to {LONGEST} characters, not {words[:50]!r}")
-    if limit < 0:
-        raise InputError(f"limit={limit} is not allowed; choose 0 or more")
+    for name, value in (("limit", limit), ("places", places)):
+        if value < 0:
+            raise InputError(f"{name}={value} is not allowed; choose 0 or more")
     matches = find(index.tokens, index.vocabulary, words, case=case)
     count = len(matches.first)
     if not count:
         message = f"{words!r} does not occur in the indexed text ({index.n_tokens:,} tokens)"
         return Search(words, 0, (), (), 0, message)
-    shown = np.unique(np.linspace(0, count - 1, min(limit, count)).astype(np.int64))
-    places = tuple(index.where(int(position)) for position in matches.last[shown])
+    shown = np.unique(np.linspace(0, count - 1, min(places, count)).astype(np.int64))
+    shown_places = tuple(index.where(int(position)) for position in matches.last[shown])
     hits, looked_at = rank(index, matches, limit)
     message = f"{words!r} occurs {count:,} time{'s' if count > 1 else ''} in {index.n_tokens:,} tokens"
     if looked_at < count:
         message += f"; features are ranked by {looked_at:,} of them"
-    return Search(words, count, places, hits, looked_at, message)
+    return Search(words, count, shown_places, hits, looked_at, message)
 
 
 # --- finding ----------------------------------------------------------------------------------------------
@@ -88,12 +88,8 @@ def find(tokens: Array, vocabulary: "Vocabulary", words: str, *, case: bool) -> 
     are followed all at once, token by token, each in a state: how much of the words it has spelt.
     """
     speller = _Speller(words, case=case)
-    by_first: dict[int, list[int]] = defaultdict(list)
-    for token, piece in enumerate(vocabulary.pieces):
-        if piece and not vocabulary.special[token]:
-            by_first[piece[0]].append(token)
     spaced = not words[0].isspace()
-    table = _table(speller, speller.start, by_first, vocabulary.pieces, spaced=spaced)
+    table = _table(speller, speller.start, vocabulary.by_first, vocabulary.pieces, spaced=spaced)
     state = table[tokens]
     first = np.flatnonzero(state >= 0)
     state, last = state[first], first.copy()
@@ -108,7 +104,7 @@ def find(tokens: Array, vocabulary: "Vocabulary", words: str, *, case: bool) -> 
         reached = np.full(len(first), -1)
         for one in np.unique(state).tolist():
             if one not in tables:
-                tables[one] = _table(speller, one, by_first, vocabulary.pieces, spaced=False)
+                tables[one] = _table(speller, one, vocabulary.by_first, vocabulary.pieces, spaced=False)
             here = state == one
             reached[here] = tables[one][following[here]]
         alive = reached >= 0

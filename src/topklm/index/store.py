@@ -4,6 +4,7 @@ What they hold is described in docs/formats.md; what can be asked of features: `
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -43,12 +44,23 @@ class Vocabulary(NamedTuple):
     pieces: list[bytes]
     special: Array
     """Boolean: tokens that are no text, such as the boundary of documents."""
+    by_first: dict[int, list[int]]
+    """First byte -> the tokens that are text and begin with it."""
+
+    @classmethod
+    def of(cls, texts: list[str], pieces: list[bytes], special: Array) -> "Vocabulary":
+        """Sort the tokens by their first byte."""
+        by_first: dict[int, list[int]] = defaultdict(list)
+        for token, piece in enumerate(pieces):
+            if piece and not special[token]:
+                by_first[piece[0]].append(token)
+        return cls(texts, pieces, special, by_first)
 
 
 class Store:
     """The files of a whole index as tables. Nothing is written; no other file can be reached."""
 
-    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+    def __init__(self, path: Path, about: dict[str, Any], *, threads: int = 1) -> None:
         self.path = path
         self.about = about
         self.source: str = about["source"]
@@ -59,7 +71,7 @@ class Store:
         self.layout = Layout(tuple(one["site"] for one in sites), tuple(one["width"] for one in sites))
         self._lock = threading.Lock()
         self._threads = threading.local()
-        self._database = duckdb.connect(config=OFFLINE)
+        self._database = duckdb.connect(config={**OFFLINE, "threads": threads})
         try:
             self._name_tables()
         except duckdb.Error as error:
@@ -110,7 +122,7 @@ class Store:
         """The token types."""
         table = self.ask("SELECT text, bytes, special FROM vocabulary ORDER BY token")
         special = table["special"].to_numpy(zero_copy_only=False)
-        return Vocabulary(table["text"].to_pylist(), table["bytes"].to_pylist(), special)
+        return Vocabulary.of(table["text"].to_pylist(), table["bytes"].to_pylist(), special)
 
     @cached_property
     def brief(self) -> pa.Table:
@@ -151,7 +163,7 @@ class Store:
         path = self.path / "firings.parquet"
         try:
             with pq.ParquetFile(path, metadata=self._firings_head) as file:
-                table = file.read_row_groups(list(groups), columns=FIRINGS.names)
+                table = file.read_row_groups(list(groups), columns=FIRINGS.names, use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{path} cannot be read as Parquet: {_first_line(error)}") from None
         return [table[name].to_numpy() for name in FIRINGS.names]

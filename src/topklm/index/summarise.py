@@ -68,13 +68,16 @@ def _counts(slab: Slab, by_place: Firings, by_value: Firings, counts: Array) -> 
     def total(weights: Array) -> Array:
         return np.bincount(feature, weights=weights, minlength=slab.width)[present]
 
+    everything = total(values)
+    signed = len(values) > 0 and values.min() < 0
+
     return pa.table(
         {
             "feature": (slab.number + present).astype(np.uint32),
             "firings": counts[present],
-            "negative": total(values < 0).astype(np.int64),
-            "sum": total(values),
-            "mass": total(values.clip(min=0)),
+            "negative": total(values < 0).astype(np.int64) if signed else np.zeros_like(present),
+            "sum": everything,
+            "mass": total(values.clip(min=0)) if signed else everything,
             "maximum": by_value.value[ends - counts[present]],
             "minimum": by_value.value[ends - 1],
         }
