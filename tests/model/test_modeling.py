@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from samples import SHAPE
+from topklm.features.hooks import CACHE, cached
 from topklm.model import SparseCodes, TopKLMConfig, TopKLMForCausalLM, TopKLMModel
 
 
@@ -102,10 +103,10 @@ def differing_tokens(a: SparseCodes, b: SparseCodes) -> torch.Tensor:
 def test_cached_logits_equal_uncached_ones(small_model: TopKLMForCausalLM) -> None:
     ids = torch.randint(2, 300, (4, 40), generator=torch.Generator().manual_seed(2))
     whole = small_model(ids).logits
-    cache, rows = None, []
+    cache, rows = {}, []
     for position in range(ids.shape[1]):
-        output = small_model(ids[:, position : position + 1], past_key_values=cache, use_cache=True)
-        cache = output.past_key_values
+        output = small_model(ids[:, position : position + 1], use_cache=True, **cache)
+        cache = {CACHE: cached(output)}
         rows.append(output.logits)
     torch.testing.assert_close(torch.cat(rows, 1), whole, atol=1e-4, rtol=0)
 

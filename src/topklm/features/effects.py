@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..data.tokenizer import vocabulary_size
 from ..model import SparseCodes
-from .hooks import added_at_the_end
+from .hooks import CACHE, added_at_the_end, cached
 from .source import SteerableSource
 
 CONTEXTS = 16
@@ -63,10 +63,10 @@ def token_effects(
     model = source.model
     contexts = contexts.to(model.device)
     before = model(input_ids=contexts[:, :-1], use_cache=True) if contexts.shape[1] > 1 else None
-    past = before.past_key_values if before is not None else None
+    past = cached(before) if before is not None else None
     # read like the raised ones, from the cache, so that rounding is the same
     known = vocabulary_size(source.tokenizer)  # an output layer may have more rows than there are tokens
-    plain = _log_probabilities(model(contexts[:, -1:], past_key_values=_copies(past, 1)).logits, known)
+    plain = _log_probabilities(model(contexts[:, -1:], **_copies(past, 1)).logits, known)
     rows, vocabulary = plain.shape
     step = max(1, AT_ONCE // (rows * vocabulary))
     for start in range(0, len(features), step):
@@ -74,7 +74,7 @@ def token_effects(
         change = _directions(source, site, some, torch.as_tensor(list(amounts[start : start + step])))
         last = contexts[:, -1:].repeat_interleave(len(some), dim=0)
         with added_at_the_end(model, site, change.repeat(rows, 1)):
-            logits = model(input_ids=last, past_key_values=_copies(past, len(some)), use_cache=True).logits
+            logits = model(input_ids=last, use_cache=True, **_copies(past, len(some))).logits
         raised = _log_probabilities(logits, known).view(rows, len(some), vocabulary)
         yield _strongest((raised - plain[:, None]).mean(dim=0), min(count, vocabulary))
 
@@ -89,12 +89,12 @@ def _directions(source: SteerableSource, site: int, features: Tensor, amounts: T
     return source.decode(site, alone.to(device)) - source.decode(site, nothing.to(device))
 
 
-def _copies(past: Any, count: int) -> Any:
+def _copies(past: Any, count: int) -> dict[str, Any]:
     if past is None:
-        return None
+        return {}
     copies = copy.deepcopy(past)
     copies.batch_repeat_interleave(count)
-    return copies
+    return {CACHE: copies}
 
 
 def _log_probabilities(logits: Tensor, tokens: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Look at, and change, the residual stream after a block while a model runs."""
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -7,7 +8,10 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from transformers import LlamaModel
 
+CACHE = "cache" if "cache" in inspect.signature(LlamaModel.forward).parameters else "past_key_values"
+"""What transformers calls the cache of keys and values; it was renamed in 5.24."""
 Read = TypeVar("Read")
 
 
@@ -35,6 +39,11 @@ def read_sites(
         mask = None if attention_mask is None else attention_mask.to(model.device)
         model.model(input_ids=token_ids.to(model.device), attention_mask=mask, use_cache=False)
     return found
+
+
+def cached(output: Any) -> Any:
+    """Return the cache of keys and values that a model's output carries."""
+    return getattr(output, CACHE)
 
 
 @contextmanager

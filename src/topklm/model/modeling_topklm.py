@@ -133,7 +133,6 @@ class TopKLMForCausalLM(TopKLMPreTrainedModel, LlamaForCausalLM):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        past_key_values: Any = None,
         inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
         use_cache: bool | None = None,
@@ -143,13 +142,13 @@ class TopKLMForCausalLM(TopKLMPreTrainedModel, LlamaForCausalLM):
     ) -> Any:
         """Run Llama's own forward pass; with `loss_only`, give the loss without ever holding all logits.
 
-        Compiled, it is the whole pass all the same: the compiler fuses the loss by itself.
+        Compiled, it is the whole pass all the same: the compiler fuses the loss by itself. A cache goes
+        on as it comes: transformers calls it `cache` from 5.24 on, `past_key_values` before.
         """
         inputs = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "position_ids": position_ids,
-            "past_key_values": past_key_values,
             "inputs_embeds": inputs_embeds,
             "use_cache": use_cache,
         }
