@@ -77,10 +77,10 @@ def record(title: str, command: str, ratios: list[Ratio]) -> None:
 
 
 def processor() -> str:
-    """Name the processor."""
+    """Name the processor, and the widest instructions that torch uses on it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():
             if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+                return f"{line.split(':', 1)[1].strip()} ({torch.backends.cpu.get_cpu_capability()})"
     return platform.processor() or platform.machine()

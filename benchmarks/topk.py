@@ -9,7 +9,7 @@ from topklm.core.memory import keep_freed_memory
 from topklm.model import topk as our_topk
 from topklm.training import preset
 
-from .models import TOKENS, VOCABULARY, new_model, training_step
+from .models import TOKENS, VOCABULARY, autocast, new_model, training_step
 from .pairs import Ratio, ratio
 
 ROWS = 8192
@@ -91,16 +91,16 @@ def reading() -> list[Ratio]:
         saes = [nn.Linear(settings.width, 8 * settings.width) for _ in model.model.topk_modules()]
 
         def codes(model=model, ids=ids) -> None:
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 found = model.codes(ids)
             assert all(one.counts.max() <= model.config.topk_k for one in found.values())
 
         def forward(twin=twin, ids=ids) -> None:
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 twin.model(ids, use_cache=False)
 
         def with_saes(twin=twin, ids=ids, saes=saes, k=settings.k) -> None:
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 states = twin.model(ids, use_cache=False, output_hidden_states=True).hidden_states
                 for sae, state in zip(saes, states[1:], strict=False):
                     our_topk(sae(state), k)

@@ -20,6 +20,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback
 
 from topklm.training import loop, preset, train
 
+from .models import autocast
+
 STEPS = 10_000
 SETTINGS = preset("small", tokenizer="bpe:4096", tokens=STEPS * 4096, data=["stories"])
 VOCABULARY = 4096
@@ -102,7 +104,7 @@ def trainer(directory: Path) -> None:
 
 
 def loop_by_hand(directory: Path) -> None:
-    """Train the same-size Llama in a loop of nanoGPT's kind: bf16 autocast, SDPA, fused AdamW."""
+    """Train the same-size Llama in a loop of nanoGPT's kind: bf16 where it is built in, SDPA, fused AdamW."""
     model, data, told = llama(), Blocks(), Told()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1, fused=True
@@ -112,7 +114,7 @@ def loop_by_hand(directory: Path) -> None:
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * min(1, step / 100)
         ids = torch.stack([data[i]["input_ids"] for i in range(BLOCKS)])
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             logits = model(ids, use_cache=False).logits
             loss = torch.nn.functional.cross_entropy(
                 logits[:, :-1].reshape(-1, VOCABULARY).float(), ids[:, 1:].reshape(-1)
