@@ -4,14 +4,14 @@ import sys
 
 from .attention import attention
 from .generation import decoding, generation
-from .index import asking, index
+from .index import asking, index, memory
 from .pairs import record
 from .topk import grid, reading, steps, topk
 from .training import training
 
 BENCHMARKS = {
     one.__name__: one
-    for one in (topk, grid, steps, reading, training, generation, decoding, attention, index, asking)
+    for one in (topk, grid, steps, reading, training, generation, decoding, attention, index, asking, memory)
 }
 
 
@@ -29,4 +29,5 @@ def main() -> int:
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":  # a spawned process imports this file too
+    sys.exit(main())

@@ -2,11 +2,14 @@
 
 import itertools
 import json
+import resource
 import shutil
 import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from topklm.model import SparseCodes, TopKLMForCausalLM
 from topklm.stories import documents
 from topklm.training import preset
 
-from .pairs import Ratio, ratio
+from .pairs import Ratio, exact, ratio
 
 BUILT_TOKENS = 65_536
 ASKED_TOKENS = 781_250
@@ -131,10 +134,11 @@ class Synthetic:
 
     name, kind, revision, dtype, context, depth = "synthetic", Neuron, "0" * 64, "float32", 512, 6
     sites = (0, 1, 2, 3)
-    features, k = 512, 32
+    features = 512
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, *, k: int = 32) -> None:
         self.tokenizer = tokenizer
+        self.k = k
 
     def width(self, site: int) -> int:
         """Give every site 512 features."""
@@ -178,6 +182,31 @@ def asking() -> list[Ratio]:
             ratio("a page / 100 ms", page, a_tenth_of_a_second, pairs=31),
             ratio("a search / 100 ms", lambda: opened.search(next(words)), a_tenth_of_a_second, pairs=35),
         ]
+
+
+# --- memory -----------------------------------------------------------------------------------------------
+
+FEW_TOKENS = 1_000_000
+MANY_TOKENS = 10_000_000
+
+
+def memory() -> list[Ratio]:
+    """Peak memory (GB) of indexing 10M tokens against 1M, 32 firings a token; bar 1.1."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
+        many, few = (
+            processes.submit(peak_of_indexing, count).result() for count in (MANY_TOKENS, FEW_TOKENS)
+        )
+    return [exact("10M tokens / 1M tokens", many, few)]
+
+
+def peak_of_indexing(tokens: int) -> float:
+    """Build an index in this process, which does nothing else, and return its peak memory in MB."""
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch)
+        tokenizer = write_stories(directory / "stories.jsonl", tokens)
+        source = Synthetic(tokenizer, k=8)
+        build_index(source, data=str(directory / "stories.jsonl"), out=directory / "index", effects=False)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def a_tenth_of_a_second() -> None:
