@@ -142,7 +142,7 @@ def test_leaving_the_block_restores_the_model(ids: torch.Tensor, error: bool) ->
             assert same is model
             assert not torch.equal(logits(model, ids), plain)
             if error:
-                raise KeyError("inside")  # noqa: TRY301
+                raise KeyError("inside")
     except KeyError:
         assert error
     assert torch.equal(logits(model, ids), plain)

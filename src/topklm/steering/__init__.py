@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from ..core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .editing import steer
     from .edits import Edit, load_edits, save_edits
     from .effects import effect
-    from .editing import steer
 
 __all__ = ["Edit", "effect", "load_edits", "save_edits", "steer"]
 

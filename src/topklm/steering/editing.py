@@ -102,17 +102,27 @@ def steer(
     """
     source = source_for(subject)
     given = _listed(edits, rows, change)
-    needed = {edit.feature for row in given for edit in row if edit.in_percentiles}
-    if needed and index is None:
-        index = _own_index(subject)
-    units = percentiles(index, needed, source if isinstance(subject, SteerableSource) else None)
-    resolved = [[edit.resolved(units.get(edit.feature, 0.0)) for edit in row] for row in given]
+    resolved = [resolve(source, row, index, subject) for row in given]
     for row in resolved:
-        for edit in row:
-            locate(source, edit.feature)
         check_together(row)
         _check_stages(source, row)
     return Steering(source, resolved, common=rows is None)
+
+
+def resolve(
+    source: SteerableSource, edits: Sequence[Edit], index: "FeatureIndex | None", subject: Subject
+) -> list[Edit]:
+    """Return edits in absolute units, after checking that their features exist.
+
+    index: where percentiles are looked up, where one is needed; by default the subject's own.
+    """
+    for edit in edits:
+        locate(source, edit.feature)
+    needed = {edit.feature for edit in edits if edit.in_percentiles}
+    if needed and index is None:
+        index = own_index(subject)
+    units = percentiles(index, needed, source if isinstance(subject, SteerableSource) else None)
+    return [edit.resolved(units.get(edit.feature, 0.0)) for edit in edits]
 
 
 def source_for(subject: Subject) -> SteerableSource:
@@ -145,8 +155,8 @@ def percentiles(
             raise InputError(f"{feature}: {NEEDS_INDEX}")
         if source is not None and index.revision != source.revision:
             raise InputError(
-                f"{index.path} is the index of {index.revision[:12]}, not of {source.revision[:12]}; build one "
-                f"for the source {source.name}, or give plain numbers as strengths"
+                f"{index.path} is the index of {index.revision[:12]}, not of {source.revision[:12]}; build "
+                f"one for the source {source.name}, or give plain numbers as strengths"
             )
         located = index.locate(feature)
         query = "SELECT q99 FROM features WHERE site = ? AND index = ?"
@@ -160,7 +170,8 @@ def percentiles(
     return found
 
 
-def _own_index(subject: Subject) -> "FeatureIndex | None":
+def own_index(subject: Subject) -> "FeatureIndex | None":
+    """Open a loaded run's own index; None where there is none, or the subject is no run."""
     from ..index import FeatureIndex
 
     if not isinstance(subject, Loaded):
