@@ -27,10 +27,12 @@ from ..core.progress import counted
 from ..data.tokenizer import fingerprint
 from ..features.effects import probe_contexts
 from ..index import FeatureIndex
+from ..reports.figures import Point, fluency_figure
 from ..training import Loaded, Run, load
 from .arms import DEFAULT, MAIN, Bench, LeftOut, Unit, check_arms
 from .concepts import MOST_TOKENS, judge_for, labelled_text
 from .editing import source_for
+from .success import PERPLEXITY
 from .summary import summarise
 from .trial import Trials, first_tokens
 
@@ -114,8 +116,26 @@ def evaluate(
     with _writing(directory):
         work.check_plan(directory)
         content = work.run(directory, arms, console)
+        fluency_figure(
+            figure_points(content),
+            directory / FIGURE,
+            limit=PERPLEXITY,
+            note=f"{content['n_features']} labelled neurons of {loaded.run.path.name}, and references",
+        )
         write_json(directory / RESULT, content)
     return content
+
+
+def figure_points(content: dict[str, Any]) -> dict[str, list[Point]]:
+    """Take from a result what the figure of success against fluency shows: arms, a point a strength."""
+
+    def points(arm: dict[str, Any]) -> list[Point]:
+        return [
+            Point(name, float(one["perplexity_ratio"] or np.nan), one["reached"]["value"])
+            for name, one in arm["by_strength"].items()
+        ]
+
+    return {MAIN: points(content), **{name: points(arm) for name, arm in content["controls"].items()}}
 
 
 class _Evaluation:

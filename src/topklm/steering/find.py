@@ -83,8 +83,8 @@ def find_by_word(
 ) -> Finding:
     """Find the features that fire on words, and those that write them.
 
-    The output tokens are those that are the words, or else the first tokens of the words' occurrences. Raises InputError
-    where the words never occur there.
+    The output tokens are those that are the words, or else the first tokens of the words' occurrences.
+    Raises InputError where the words never occur in the indexed text.
     """
     found = index.search(words, limit=candidates)
     if not found.occurrences:
