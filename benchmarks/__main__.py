@@ -6,12 +6,25 @@ from .attention import attention
 from .generation import decoding, generation
 from .index import asking, index
 from .pairs import record
+from .steering import steering
 from .topk import grid, reading, steps, topk
 from .training import training
 
 BENCHMARKS = {
     one.__name__: one
-    for one in (topk, grid, steps, reading, training, generation, decoding, attention, index, asking)
+    for one in (
+        topk,
+        grid,
+        steps,
+        reading,
+        training,
+        generation,
+        decoding,
+        attention,
+        index,
+        asking,
+        steering,
+    )
 }
 
 

@@ -155,8 +155,7 @@ def test_edits_contradict_where_they_meet(first: Any, second: Any, meet: bool) -
 @given(st.lists(st.booleans(), min_size=1, max_size=8), st.integers(0, 5), st.integers(1, 5))
 def test_a_slice_and_its_mask_choose_the_same_tokens(padding: list[bool], start: int, size: int) -> None:
     mask = torch.tensor([sorted(padding)]).long()
-    number = (mask.cumsum(1) - 1).masked_fill(mask == 0, -1)
-    places = Places(number, torch.zeros(mask.shape[1], dtype=torch.bool))
+    places = Places(0, mask.shape[1], mask.shape[1], mask.device, mask)
     as_mask = [start <= place < start + size for place in range(start + size)]
     chosen = places.chosen(positions_of(slice(start, start + size)))
     assert torch.equal(chosen, places.chosen(positions_of(as_mask)))

@@ -46,8 +46,9 @@ def evaluate_steering(
 ) -> None:
     """Steer every labelled neuron towards its concept and judge the texts, next to references.
 
-    A neuron succeeds where its concept comes up in at least 10 points more of the texts and closes a third of
-    the distance to all, at no more than 1.5 times the unsteered perplexity and at least 0.8 of its distinct-2.
+    A neuron succeeds where its concept comes up in at least 10 points more of the texts and closes a third
+    of the distance to all, at no more than 1.5 times the unsteered perplexity and at least 0.8 of its
+    distinct-2.
     Interrupted at any time, the same command goes on with what is done; more arms use it too.
     """
     from ..steering.evaluation import FIGURE, RESULT, Settings, evaluate

@@ -37,7 +37,7 @@ def find(
     ] = None,
     strength: Annotated[
         float, decimal("Strength at which the effect is measured, in 99th percentiles.")
-    ] = 2.0,
+    ] = 1.0,
     limit: Annotated[int, whole("Features shown.")] = 15,
     lexicon: Lexicon = None,
     as_json: AsJson = False,
@@ -93,7 +93,7 @@ def search(
     *,
     lexicon: Path | None,
     by_word: bool | None = None,
-    strength: float = 2.0,
+    strength: float = 1.0,
 ) -> "Finding":
     """Find features for a word or a concept; by_word None: a concept if there is one of that name."""
     from ..steering.concepts import judge_for, labelled_text, resolve_name

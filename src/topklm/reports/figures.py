@@ -97,7 +97,8 @@ def fluency_figure(arms: Mapping[str, Sequence[Point]], path: Path | str, *, lim
     axes.set_xlabel("perplexity of the texts, in units of the unsteered (median over features)", fontsize=9)
     axes.set_ylabel("share of features whose concept is reached", fontsize=9)
     axes.set_title(note, loc="left", fontsize=9)
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    if arms:
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     partial = path.with_name(PARTIAL + path.name)
     figure.savefig(partial, dpi=150, format=path.suffix.removeprefix("."))
     partial.replace(path)

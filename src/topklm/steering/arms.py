@@ -22,6 +22,8 @@ from .survey import Survey, Surveyed, mean_directions, survey
 MAIN = "neurons"
 UNSTEERED = "unsteered"
 DEFAULT = ("random_neurons",)
+OWN_SOURCES = ("topk", "dense", "posthoc", "random", "shuffled")
+"""Sources that are no arm under their own name; any other source, an SAE's latents, is one."""
 
 
 class Unit(NamedTuple):
@@ -83,7 +85,7 @@ class LeftOut(Exception):
 
 def check_arms(names: Sequence[str]) -> tuple[str, ...]:
     """Return the arms asked for, without doubles. Raises InputError for one that does not exist."""
-    known = [*list(ARMS)[1:], *(name for name in SOURCES if name not in ("topk", "random", "shuffled"))]
+    known = [*list(ARMS)[1:], *(name for name in SOURCES if name not in OWN_SOURCES)]
     found: list[str] = []
     for name in names:
         if name == "all":
@@ -102,7 +104,7 @@ def neurons(bench: Bench) -> list[Unit]:
 
 def features_of(bench: Bench, arm: str) -> list[Unit]:
     """Every labelled feature of another source of the run: of the dense twin, of an SAE."""
-    name = {"posthoc_neurons": "posthoc", "dense_neurons": "dense"}.get(arm, arm)
+    name = {"posthoc_neurons": "posthoc"}.get(arm, arm)
     twin = _twin(bench)
     source = source_of(bench.loaded, name, twin=twin.run.path)
     if not isinstance(source, SteerableSource):

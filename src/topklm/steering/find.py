@@ -34,7 +34,7 @@ from .survey import mean_directions, survey
 if TYPE_CHECKING:
     from ..index import FeatureIndex
 
-STRENGTH = 2.0
+STRENGTH = 1.0
 CANDIDATES = 40
 CONTEXTS, CONTEXT_TOKENS = 64, 32
 MOST_TOKENS = 20_000

@@ -11,7 +11,7 @@ generated. The first generated token is chosen by the last token of the prompt.
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -104,12 +104,41 @@ def _indices(positions: Span | tuple[bool, ...]) -> range | set[int]:
 
 @dataclass
 class Places:
-    """Where the tokens of the call at hand stand; B rows, T tokens."""
+    """Where the tokens of the call at hand stand; B rows, T tokens, the columns before, before + 1, ..."""
 
-    number: Tensor
-    """int64, shape (B or 1, T): the token's number in its own text; below 0 for padding."""
-    generated: Tensor
-    """bool, shape (T,): whether it was generated."""
+    before: int
+    count: int
+    prompt: int
+    """Columns of the prompt; what lies beyond was generated."""
+    device: torch.device
+    mask: Tensor | None = None
+    """Shape (B, before + T), 0 for padding; None where there is none."""
+
+    @cached_property
+    def number(self) -> Tensor:
+        """int64, shape (B or 1, T): the token's number in its own text; below 0 for padding."""
+        if self.mask is None:
+            return torch.arange(self.before, self.before + self.count, device=self.device)[None]
+        mask = self.mask.to(self.device)
+        return (mask.long().cumsum(1) - 1).masked_fill(mask == 0, -1)[:, self.before :]
+
+    @property
+    def generated(self) -> Tensor:
+        """bool, shape (T,): whether a token was generated."""
+        return torch.arange(self.before, self.before + self.count, device=self.device) >= self.prompt
+
+    def simply(self, positions: Positions) -> bool | None:
+        """Tell whether positions mean every token at hand, or none; None where one has to look closer.
+
+        A quick answer for what a token more in `generate` asks. Padding may be counted in: nobody reads it.
+        """
+        if positions == "all":
+            return True
+        if positions == "generated" and (
+            self.before >= self.prompt or self.before + self.count <= self.prompt
+        ):
+            return self.before >= self.prompt
+        return False if positions == "prompt" and self.before >= self.prompt else None
 
     def chosen(self, positions: Positions) -> Tensor:
         """Mark the tokens that positions mean: bool, shape (B or 1, T)."""
@@ -149,14 +178,10 @@ class Watch:
         before = 0 if past is None else int(past.get_seq_length())
         if not self.generating and before == 0:
             self.prompt = count
-        columns = torch.arange(before, before + count, device=inputs.device)
         mask = keywords.get("attention_mask")
         mask = arguments[1] if mask is None and len(arguments) > 1 else mask
         mask = self._known_mask(mask, rows, before + count)
-        number = columns[None]
-        if mask is not None:
-            number = (mask.long().cumsum(1) - 1).masked_fill(mask == 0, -1)[:, before : before + count]
-        self.now = Places(number.to(inputs.device), columns >= self.prompt)
+        self.now = Places(before, count, self.prompt, inputs.device, mask)
 
     def _known_mask(self, mask: Any, rows: int, length: int) -> Tensor | None:
         """Return which tokens are no padding, shape (rows, length); None where all are real."""

@@ -60,9 +60,12 @@ class Plan:
         if self.any_drop_error:
             changed = self._without_error(changed, rounds, places)
         for entries in rounds:
+            simply = {places.simply(one) if places else True for one in entries.positions}
+            if simply == {False}:
+                continue
             old = self.stream.read(hidden, entries)  # N T; all edits of a layer read what was there before
             new = entries.factors * old + entries.summands
-            where = None if self.everywhere else self._where(entries, places, hidden)
+            where = None if simply == {True} else self._where(entries, places, hidden)
             changed = self.stream.write(changed, entries, old, new, where)
         if self.any_keep_k:
             assert topk is not None  # steer() checks that

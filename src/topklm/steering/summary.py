@@ -56,7 +56,10 @@ def feature_row(plain: Content, unit: Content) -> Content:
     chosen = choose(before, steered)
     verdicts = {name: judged(before, texts) for name, texts in steered.items()}
     return {
-        **{name: unit[name] for name in ("name", "layer", "concept", "label_f1", "p99", "mass_rise")},
+        **{
+            name: unit[name]
+            for name in ("name", "layer", "concept", "label_f1", "p99", "mass_rise", "carried")
+        },
         "unsteered_rate": measure(before.half(JUDGING)).rate,
         "chosen": chosen,
         "verdicts": verdicts,
@@ -80,6 +83,7 @@ def arm_summary(rows: Sequence[Content]) -> Content:
                 "success_rate": share([_final(row).success for row in some]),
                 "n_features": len(some),
                 "by_strength": curve(some),
+                "carried": carried_on(some),
             }
             for layer in layers
             if (some := [row for row in rows if row["layer"] == layer])
@@ -106,6 +110,18 @@ def curve(rows: Sequence[Content]) -> Content:
             "mass_rise": mean(masses),
         }
     return found
+
+
+def carried_on(rows: Sequence[Content]) -> Content:
+    """Average over features what is left of an edit of 1x after each later block."""
+    known = [row["carried"] for row in rows if row["carried"] is not None]
+    return {
+        block: {
+            part: mean([one[block][part] for one in known if one[block][part] is not None])
+            for part in ("along", "size")
+        }
+        for block in (known[0] if known else {})
+    }
 
 
 def samples(

@@ -18,6 +18,7 @@ from ..data.tokenizer import encode_prompt
 from ..evaluation.fluency import continuation_nats, distinct_bigrams
 from ..evaluation.generation import continue_ids
 from .arms import Unit
+from .carry import carried
 from .concepts import LabelledText
 from .editing import Steering
 from .edits import Edit
@@ -92,6 +93,7 @@ class Trials:
             "p99": number(unit.p99),
             "strengths": strengths,
             "mass_rise": self._masses(unit),
+            "carried": self._carried(unit),
             "samples": samples,
         }
 
@@ -139,6 +141,16 @@ class Trials:
         return {
             strength_name(strength): rise.as_json()
             for strength, rise in zip(self.strengths, rises, strict=True)
+        }
+
+    def _carried(self, unit: Unit) -> dict[str, dict[str, float | None]] | None:
+        """Follow an edit of one unit of strength through the later blocks; None for a prompt."""
+        if unit.source is None or unit.feature is None:
+            return None
+        found = carried(unit.source, self._edit(unit.feature, unit.p99), self.contexts)
+        return {
+            f"L{block}": {"along": number(one.along), "size": number(one.size)}
+            for block, one in found.items()
         }
 
 
