@@ -81,7 +81,7 @@ def test_a_survey_agrees_with_the_index(
 
 def test_a_mean_direction_is_the_difference_of_means(text: LabelledText, source: SteerableSource) -> None:
     marks = text.labels.select(["animals", "stones"]).occurrences
-    directions, p99 = mean_directions(source.model, text.tokenizer, text.packed, marks, [1, 2])
+    directions, lengths = mean_directions(source.model, text.tokenizer, text.packed, marks, [1, 2])
     states: dict[int, list[torch.Tensor]] = {1: [], 2: []}
     for block in text.ids.split(source.context):
         for site, hidden in read_sites(
@@ -96,8 +96,7 @@ def test_a_mean_direction_is_the_difference_of_means(text: LabelledText, source:
             expected = hidden[with_it].mean(0) - hidden[~with_it].mean(0)
             found = directions.directions[site][concept]
             torch.testing.assert_close(found, expected / expected.norm(), atol=1e-4, rtol=1e-3)
-            projected = (hidden @ found)[with_it].numpy()
-            assert p99[site][concept] == pytest.approx(float(np.quantile(projected, 0.99)), rel=1e-3)
+            assert lengths[site][concept] == pytest.approx(float(expected.norm()), rel=1e-3)
 
 
 def causes(source: Any, feature: Any, amount: float, contexts: torch.Tensor, tokens: list[int]) -> float:
@@ -124,7 +123,7 @@ def test_features_for_a_word_are_ranked_by_what_they_cause(
     assert {one.feature for one in found.features} >= set(specific)  # each has a unit here
     contexts = probe_contexts(torch.from_numpy(own_index.tokens.astype(np.int64)), count=64, length=32)
     best = found.features[0]
-    expected = causes(source, best.feature, best.p99, contexts, list(found.tokens))
+    expected = causes(source, best.feature, best.unit, contexts, list(found.tokens))
     assert best.causes.value == pytest.approx(expected, abs=1e-5)
     assert best.causes.low <= best.causes.value <= best.causes.high
     assert [one.feature for one in found.references] != []

@@ -30,7 +30,9 @@ def evaluate_steering(
     strengths: Annotated[
         str, typer.Option(metavar="X,Y", help="In units of each neuron's 99th percentile.")
     ] = "0.25,0.5,0.75,1,1.5,2",
-    action: Annotated[str, typer.Option(help="What is done with a strength: set_to or add.")] = "set_to",
+    action: Annotated[
+        str, typer.Option(help="What is done with neurons: set_to or add; directions are always added.")
+    ] = "set_to",
     max_new_tokens: Annotated[int, whole("Tokens of a text.")] = 60,
     prompt_tokens: Annotated[int, whole("Tokens of a held-out document that each text begins with.")] = 8,
     temperature: Annotated[float, decimal("Higher: more varied.")] = 0.8,

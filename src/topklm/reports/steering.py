@@ -106,7 +106,7 @@ def draw_finding(finding: Any, *, limit: int) -> Text:
             one.feature,
             "-" if one.fires != one.fires else f"{one.fires:.3f}",
             f"{one.causes.value:+.4f} [{one.causes.low:+.4f}, {one.causes.high:+.4f}]",
-            amount(one.p99),
+            amount(one.unit),
             "-" if one.density != one.density else percent(one.density),
             quoted(one.top_token) if one.top_token else "",
         )
@@ -116,7 +116,8 @@ def draw_finding(finding: Any, *, limit: int) -> Text:
     notes = [
         f"{finding.asked}: {len(finding.features)} candidates, by what they cause",
         f"fires:  {finding.fires}",
-        f"causes: {finding.causes}, when set to {finding.strength:g}x; {finding.n_contexts} contexts, 95 %",
+        f"causes: {finding.causes}, 95 % over {finding.n_contexts} contexts; a feature is set to "
+        f"{finding.strength:g}x, a difference added {finding.strength:g}x",
     ]
     return Text("\n").join([*map(Text, notes), Text(), table(head, rows)])
 
@@ -189,6 +190,8 @@ def _best(arm: Mapping[str, Any]) -> str:
     if not rates:
         return "-"
     name = max(rates, key=lambda one: rates[one])
+    if not rates[name] > 0:
+        return "-"
     return f"{share(rates[name])} at {name}"
 
 

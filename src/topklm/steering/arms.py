@@ -37,8 +37,11 @@ class Unit(NamedTuple):
     concept: str
     f1: float
     """Held-out F1 of the feature for the concept; NaN where it has none."""
-    p99: float
-    """The unit of strength; NaN for a prompt."""
+    unit: float
+    """What a strength of 1x is: the 99th percentile of a feature's firings, the distance of the two means
+    that give a direction; NaN for a prompt."""
+    action: str
+    """What is done with a strength: set_to, or add."""
     source: SteerableSource | None
     """None: nothing is edited, the concept's word stands in the prompt."""
     feature: Feature | None
@@ -60,6 +63,8 @@ class Bench:
     text: LabelledText
     max_features: int | None
     seed: int
+    action: str = "set_to"
+    """What is done with features; directions are always added to."""
     units: dict[str, list[Unit]] = field(default_factory=dict)
 
     @cached_property
@@ -99,7 +104,7 @@ def check_arms(names: Sequence[str]) -> tuple[str, ...]:
 
 def neurons(bench: Bench) -> list[Unit]:
     """Every labelled neuron; where there are more than asked for, evenly many of each layer, drawn."""
-    return [_unit(MAIN, bench.source, one) for one in drawn(bench.survey, bench)]
+    return [_unit(MAIN, bench, bench.source, one) for one in drawn(bench.survey, bench)]
 
 
 def features_of(bench: Bench, arm: str) -> list[Unit]:
@@ -109,7 +114,7 @@ def features_of(bench: Bench, arm: str) -> list[Unit]:
     source = source_of(bench.loaded, name, twin=twin.run.path)
     if not isinstance(source, SteerableSource):
         raise LeftOut(f"the source {name} cannot be steered")
-    return [_unit(arm, source, one) for one in drawn(survey(source, bench.text), bench)]
+    return [_unit(arm, bench, source, one) for one in drawn(survey(source, bench.text), bench)]
 
 
 def random_neurons(bench: Bench) -> list[Unit]:
@@ -128,13 +133,15 @@ def random_neurons(bench: Bench) -> list[Unit]:
         if others:
             other = generator.choice(others)
             found.append(
-                _unit("random_neurons", bench.source, other)._replace(concept=unit.concept, f1=float("nan"))
+                _unit("random_neurons", bench, bench.source, other)._replace(
+                    concept=unit.concept, f1=float("nan")
+                )
             )
     return _unique(found)
 
 
 def topk_direction(bench: Bench) -> list[Unit]:
-    """The difference of means of the TopK model's states, at each neuron's layer, for its concept."""
+    """The difference of means of the TopK model's states, at each neuron's layer, for its concept: added."""
     return _directions(bench, "topk_direction", bench.loaded)
 
 
@@ -148,7 +155,7 @@ def prompt(bench: Bench) -> list[Unit]:
     concepts = dict.fromkeys(unit.concept for unit in bench.of(MAIN))
     nan = float("nan")
     words = {name: bench.text.target(name).word for name in concepts}
-    return [Unit("prompt", word, -1, name, nan, nan, None, None) for name, word in words.items() if word]
+    return [Unit("prompt", word, -1, name, nan, nan, "", None, None) for name, word in words.items() if word]
 
 
 ARMS: dict[str, Callable[[Bench], list[Unit]]] = {
@@ -178,8 +185,18 @@ def drawn(found: Survey, bench: Bench) -> list[Surveyed]:
     return sorted(chosen, key=lambda one: one.feature)
 
 
-def _unit(arm: str, source: SteerableSource, one: Surveyed) -> Unit:
-    return Unit(arm, str(one.feature), one.feature.layer, one.concept, one.f1, one.p99, source, one.feature)
+def _unit(arm: str, bench: Bench, source: SteerableSource, one: Surveyed) -> Unit:
+    return Unit(
+        arm,
+        str(one.feature),
+        one.feature.layer,
+        one.concept,
+        one.f1,
+        one.p99,
+        bench.action,
+        source,
+        one.feature,
+    )
 
 
 def _unique(units: list[Unit]) -> list[Unit]:
@@ -199,14 +216,13 @@ def _directions(bench: Bench, arm: str, loaded: Loaded) -> list[Unit]:
         return []
     labels: Any = bench.text.labels.select(concepts)
     assert int(labels.counts.min()) >= FEWEST  # a feature was labelled with it
-    source, p99 = mean_directions(
+    source, lengths = mean_directions(
         loaded.model, loaded.tokenizer, bench.text.packed, labels.occurrences, bench.sites, name=arm
     )
     found = []
     for site, concept in pairs:
         place = concepts.index(concept)
         feature = source.kind(site, place)
-        unit = float(p99[site][place])
-        if unit > 0:
-            found.append(Unit(arm, f"L{site}", site, concept, float("nan"), unit, source, feature))
+        length = float(lengths[site][place])
+        found.append(Unit(arm, f"L{site}", site, concept, float("nan"), length, "add", source, feature))
     return found

@@ -53,9 +53,9 @@ class Settings:
     texts: int = 200
     """Texts written at each strength; every other one chooses the strength, the rest judge."""
     strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-    """In units of each feature's 99th percentile."""
+    """In units of each feature's 99th percentile; of a direction's difference of means."""
     action: str = "set_to"
-    """What is done with a strength: set_to or add."""
+    """What is done with features: set_to or add. A direction is always added."""
     new_tokens: int = 60
     """Length of a text, at most."""
     prompt_tokens: int = 8
@@ -154,7 +154,9 @@ class _Evaluation:
             self.index, loaded.run, loaded.tokenizer, self.judge, tokens=settings.label_tokens
         )
         self.text = text
-        self.bench = Bench(loaded, self.twin, source, text, settings.max_features, settings.seed)
+        self.bench = Bench(
+            loaded, self.twin, source, text, settings.max_features, settings.seed, settings.action
+        )
         prompts = first_tokens(text, count=settings.texts, length=settings.prompt_tokens)
         if not prompts:
             raise InputError(
@@ -173,7 +175,6 @@ class _Evaluation:
             prompts=prompts,
             contexts=probe_contexts(tokens, count=CONTEXTS, length=CONTEXT_TOKENS),
             strengths=settings.strengths,
-            action=settings.action,
             new_tokens=settings.new_tokens,
             temperature=settings.temperature,
             seed=settings.seed,

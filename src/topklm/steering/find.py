@@ -50,8 +50,8 @@ class Found:
     """How well its firing goes with what was asked for; of a reference NaN. Which number: `Finding.fires`."""
     causes: Estimate
     """What raising it to the strength does. Which number: `Finding.causes`."""
-    p99: float
-    """The unit of strength."""
+    unit: float
+    """What 1x is: the 99th percentile of its firings; of a reference, the distance of the means."""
     density: float
     top_token: str
 
@@ -65,7 +65,7 @@ class Finding:
     """What the column `fires` holds."""
     causes: str
     strength: float
-    """In units of each feature's own 99th percentile."""
+    """Features are set to so many times their 99th percentile, references added so many times."""
     n_contexts: int
     features: tuple[Found, ...]
     references: tuple[Found, ...]
@@ -180,10 +180,10 @@ def _ranked(
         packed = Packed(index.tokens[: len(asked.marks)], np.zeros((1, 2), np.int64), {})
         directions, units = mean_directions(source.model, source.tokenizer, packed, asked.marks, source.sites)
         for site in source.sites:
-            p99 = float(units[site][0])
-            edit = Edit(directions.kind(site, 0), set_to=strength * p99)
+            length = float(units[site][0])
+            edit = Edit(directions.kind(site, 0), add=strength * length)
             rise = mass_rises(directions, contexts, [edit], asked.tokens)[0]
-            references.append(Found(f"difference of means, L{site}", np.nan, rise, p99, np.nan, ""))
+            references.append(_reference(site, rise, length))
     return Finding(
         asked=asked.name,
         fires=asked.fires,
@@ -232,13 +232,11 @@ def find_by_texts(
     part = sum(map(len, sides[0]))
     packed = Packed(tokens, np.zeros((1, 2), np.int64), {})
     marks = marks_of(np.arange(part), len(tokens))
-    directions, p99 = mean_directions(source.model, source.tokenizer, packed, marks, source.sites)
+    directions, lengths = mean_directions(source.model, source.tokenizer, packed, marks, source.sites)
     for site in source.sites:
-        edit = Edit(directions.kind(site, 0), set_to=strength * float(p99[site][0]))
+        edit = Edit(directions.kind(site, 0), add=strength * float(lengths[site][0]))
         cause = _likelier(directions, edit, sides, plain)
-        references.append(
-            Found(f"difference of means, L{site}", np.nan, cause, float(p99[site][0]), np.nan, "")
-        )
+        references.append(_reference(site, cause, float(lengths[site][0])))
     return Finding(
         asked=f"{len(having)} texts with it, {len(lacking)} without",
         fires="difference of its mean activations, in units of its 99th percentile",
@@ -261,6 +259,10 @@ def marks_of(rows: Any, count: int) -> SparseCodes:
 
 def _found(row: dict[str, Any], fires: float, causes: Estimate) -> Found:
     return Found(row["feature"], fires, causes, row["q99"], row["density"], row["top_token"] or "")
+
+
+def _reference(site: int, causes: Estimate, length: float) -> Found:
+    return Found(f"difference of means, L{site}", np.nan, causes, length, np.nan, "")
 
 
 def _by_cause(found: list[Found]) -> tuple[Found, ...]:

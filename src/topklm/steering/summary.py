@@ -58,7 +58,7 @@ def feature_row(plain: Content, unit: Content) -> Content:
     return {
         **{
             name: unit[name]
-            for name in ("name", "layer", "concept", "label_f1", "p99", "mass_rise", "carried")
+            for name in ("name", "layer", "concept", "label_f1", "unit", "action", "mass_rise", "carried")
         },
         "unsteered_rate": measure(before.half(JUDGING)).rate,
         "chosen": chosen,

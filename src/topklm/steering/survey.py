@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from ..core.site import Feature
@@ -116,8 +115,8 @@ def mean_directions(
 
     marks: an entry (token, concept) wherever a token of the text carries a concept, at least one a concept
     and not all. sites: layers whose residual stream, as the block hands it on, is read. Direction c of a
-    site is concept c's. Beside them each one's unit of strength: the 99th percentile of the projections of
-    the tokens that carry the concept. Source of the method: Marks & Tegmark 2023, arXiv 2310.06824.
+    site is concept c's. Beside them the lengths of the differences: so much added moves a state as far as
+    the two means lie apart. Source of the method: Marks & Tegmark 2023, arXiv 2310.06824.
     """
     matrix = to_csr(marks, ones=True)
     sums = {site: np.zeros((marks.width, model.config.hidden_size)) for site in sites}
@@ -129,19 +128,10 @@ def mean_directions(
             total[site] += hidden.sum(axis=0)
     count = np.asarray(matrix.sum(axis=0)).reshape(-1, 1)
     rest = len(packed.tokens) - count
-    directions = {
-        site: torch.from_numpy(sums[site] / count - (total[site] - sums[site]) / rest).float()
-        for site in sites
-    }
-    source = Directions(model, tokenizer, directions, name=name)
-    found: dict[int, list[tuple[Array, Array]]] = {site: [] for site in sites}
-    for start, states in _states(model, packed, sites):
-        rows = sparse.coo_array(matrix[start : start + len(next(iter(states.values())))])
-        token, concept = rows.coords
-        for site, hidden in states.items():
-            projected = hidden @ source.directions[site].double().cpu().numpy().T
-            found[site].append((concept, projected[token, concept]))
-    return source, {site: _percentiles(parts, marks.width)[0] for site, parts in found.items()}
+    differences = {site: sums[site] / count - (total[site] - sums[site]) / rest for site in sites}
+    directions = {site: torch.from_numpy(one).float() for site, one in differences.items()}
+    lengths = {site: np.linalg.norm(one, axis=1) for site, one in differences.items()}
+    return Directions(model, tokenizer, directions, name=name), lengths
 
 
 def _states(model: Any, packed: Packed, sites: Sequence[int]) -> Any:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ..core.site import Feature
 from ..data.tokenizer import encode_prompt
 from ..evaluation.fluency import continuation_nats, distinct_bigrams
 from ..evaluation.generation import continue_ids
@@ -44,7 +43,7 @@ class Written:
 
 
 class Trials:
-    """Runs units. strengths: in units of each one's 99th percentile. prompts: token ids, one row a text."""
+    """Runs units. strengths: in units of each one's own. prompts: token ids, one row a text."""
 
     def __init__(
         self,
@@ -54,14 +53,13 @@ class Trials:
         prompts: list[list[int]],
         contexts: Tensor,
         strengths: Sequence[float],
-        action: str,
         new_tokens: int,
         temperature: float,
         seed: int,
         batch: int,
     ) -> None:
         self.text, self.fluency, self.prompts, self.contexts = text, fluency, prompts, contexts
-        self.strengths, self.action = strengths, action
+        self.strengths = strengths
         self.new_tokens, self.temperature, self.seed, self.batch = new_tokens, temperature, seed, batch
 
     @cached_property
@@ -90,7 +88,8 @@ class Trials:
             "layer": unit.site,
             "concept": unit.concept,
             "label_f1": number(unit.f1),
-            "p99": number(unit.p99),
+            "unit": number(unit.unit),
+            "action": unit.action,
             "strengths": strengths,
             "mass_rise": self._masses(unit),
             "carried": self._carried(unit),
@@ -105,11 +104,7 @@ class Trials:
             yield WORD, [encode_prompt(self.text.tokenizer, text) for text in texts], []
             return
         for strength in self.strengths:
-            yield strength_name(strength), self.prompts, [self._edit(unit.feature, strength * unit.p99)]
-
-    def _edit(self, feature: Feature, amount: float) -> Edit:
-        changed: dict[str, Any] = {self.action: amount}
-        return Edit(feature, **changed)
+            yield strength_name(strength), self.prompts, [edit_of(unit, strength)]
 
     def _written(self, model: Any, prompts: list[list[int]], steering: Steering | None) -> Written:
         """Let a model continue prompts. The fluency model reads the texts afterwards, never edited."""
@@ -136,7 +131,7 @@ class Trials:
         tokens = self.text.target(unit.concept).tokens
         if unit.source is None or unit.feature is None or not len(tokens):
             return None
-        edits = [self._edit(unit.feature, strength * unit.p99) for strength in self.strengths]
+        edits = [edit_of(unit, strength) for strength in self.strengths]
         rises = mass_rises(unit.source, self.contexts, edits, tokens)
         return {
             strength_name(strength): rise.as_json()
@@ -147,11 +142,18 @@ class Trials:
         """Follow an edit of one unit of strength through the later blocks; None for a prompt."""
         if unit.source is None or unit.feature is None:
             return None
-        found = carried(unit.source, self._edit(unit.feature, unit.p99), self.contexts)
+        found = carried(unit.source, edit_of(unit, 1.0), self.contexts)
         return {
             f"L{block}": {"along": number(one.along), "size": number(one.size)}
             for block, one in found.items()
         }
+
+
+def edit_of(unit: Unit, strength: float) -> Edit:
+    """Return the edit that a unit makes at a strength."""
+    assert unit.feature is not None  # a prompt edits nothing
+    changed: dict[str, Any] = {unit.action: strength * unit.unit}
+    return Edit(unit.feature, **changed)
 
 
 def strength_name(strength: float) -> str:
