@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..index import FeatureIndex
     from ..reports.steering import Piece
     from ..steering import Edit
+    from ..steering.editing import Steering
     from ..steering.writing import Texts
     from ..training import Loaded
 
@@ -76,18 +77,18 @@ def steer(
     given = {"set_to": set_to, "add": add, "scale": scale, "ablate": ablate}
     asked = [parse_edit(text, action, **options) for action, some in given.items() for text in some or []]
     asked += load_edits(edits) if edits is not None else []
-    loaded = load(path)
-    index = own_index(loaded)
-    marked: list[int] = []
-    if concept is not None:
-        if asked:
-            raise InputError("choose one of --concept and edits of your own, not both")
-        asked, marked = edit_for(loaded, index, concept, options)
-    if not asked:
+    if concept is not None and asked:
+        raise InputError("choose one of --concept and edits of your own, not both")
+    if concept is None and not asked:
         raise InputError(
             "nothing is steered; give --set L3/N17=2x, --add, --scale, --ablate, --edits or --concept"
         )
-    marked = marked or (top_tokens(index, asked) if index is not None else [])
+    loaded = load(path)
+    index = own_index(loaded)
+    if concept is not None:
+        asked, marked = edit_for(loaded, index, concept, options)
+    else:
+        marked = top_tokens(index, asked) if index is not None else []
     steps = [[one] for one in ladder(asked)] if sweep else [asked]
     steerings = [
         steered_by(loaded, step, index=index) for step in steps
@@ -109,31 +110,22 @@ def steer(
         say(f"edits are in {save_edits(asked, save)}")
     if as_json:
         about = {"run": path, "revision": loaded.run.revision, "seeds": [seed], "temperature": temperature}
-        rows = [
-            {
-                "edits": [one.to_json() for one in step],
-                "resolved": [one.to_json() for one in steering.rows[0]],
-                **found.as_json(),
-            }
-            for (step, found), steering in zip(results, steerings, strict=True)
-        ]
-        put_json(
-            {
-                "format": "topklm.steered/1",
-                **about,
-                "concept": concept,
-                "fluency": judge,
-                "prompt": prompt,
-                "unsteered": plain.as_json(),
-                "steered": rows,
-            }
-        )
+        about |= {"concept": concept, "fluency": judge, "prompt": prompt}
+        rows = [as_row(*one, steering) for one, steering in zip(results, steerings, strict=True)]
+        texts_of = {"unsteered": plain.as_json(), "steered": rows}
+        put_json({"format": "topklm.steered/1", **about, **texts_of})
         return
     pieces = Pieces(loaded, marked)
     for step, found in results:
         for place in range(texts):
             show(pieces, prompt, (plain, found), place, step, sweep=sweep)
     put(summary(plain, results, judge=judge, marks=bool(marked)))
+
+
+def as_row(step: "list[Edit]", found: "Texts", steering: "Steering") -> dict[str, Any]:
+    """Write the texts of one way of steering as JSON, its edits as given and in plain units."""
+    edits = {"edits": step, "resolved": steering.rows[0]}
+    return {**{name: [one.to_json() for one in some] for name, some in edits.items()}, **found.as_json()}
 
 
 class Pieces:

@@ -116,8 +116,9 @@ def draw_finding(finding: Any, *, limit: int) -> Text:
     notes = [
         f"{finding.asked}: {len(finding.features)} candidates, by what they cause",
         f"fires:  {finding.fires}",
-        f"causes: {finding.causes}, 95 % over {finding.n_contexts} contexts; a feature is set to "
-        f"{finding.strength:g}x, a difference added {finding.strength:g}x",
+        f"causes: {finding.causes}, 95 % over {finding.n_contexts} contexts",
+        f"1x:     the 99th percentile of its firings; set to {finding.strength:g}x "
+        "(a difference: added so often)",
     ]
     return Text("\n").join([*map(Text, notes), Text(), table(head, rows)])
 

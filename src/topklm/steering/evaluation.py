@@ -17,7 +17,6 @@ from rich.console import Console
 from ..core.errors import InputError, RunError
 from ..core.files import (
     disk_full_is_said,
-    existing,
     locked,
     read_json,
     remove_partial,
@@ -215,15 +214,7 @@ class _Evaluation:
                 f"no neuron of {self.loaded.run.path} has a held-out F1 of 0.5 for a concept of the "
                 f"{self.judge.name}, so there is none to steer; train longer, or index more text"
             )
-        left_out: dict[str, str] = {}
-        units: dict[str, list[Unit]] = {}
-        for arm in (MAIN, *arms):
-            try:
-                units[arm] = self.bench.of(arm)
-                self.say(f"{arm}: {len(units[arm])} to steer")
-            except (LeftOut, RunError) as error:
-                left_out[arm] = str(error)
-                self.say(f"{arm} is left out: {error}")
+        units, left_out = self._units(arms)
         plain: dict[str, dict[str, Any]] = {}
         results: dict[str, list[dict[str, Any]]] = {}
         total = sum(map(len, units.values())) * self.settings.texts * len(self.settings.strengths)
@@ -260,6 +251,19 @@ class _Evaluation:
             prompts=self.trials.prompt_texts,
         )
 
+    def _units(self, arms: Sequence[str]) -> tuple[dict[str, list[Unit]], dict[str, str]]:
+        """Return each arm's units, and why others are left out."""
+        units: dict[str, list[Unit]] = {}
+        left_out: dict[str, str] = {}
+        for arm in (MAIN, *arms):
+            try:
+                units[arm] = self.bench.of(arm)
+                self.say(f"{arm}: {len(units[arm])} to steer")
+            except (LeftOut, RunError) as error:
+                left_out[arm] = str(error)
+                self.say(f"{arm} is left out: {error}")
+        return units, left_out
+
     def _writer(self, unit: Unit) -> str:
         """Say whose texts a unit's are compared with: the run's, or the twin's."""
         twins = unit.source is not None and self.twin is not None
@@ -291,7 +295,6 @@ def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 @contextmanager
 def _writing(directory: Path) -> Iterator[None]:
     """Hold the directory while it is written to."""
-    existing(directory)
     (directory / "units").mkdir(parents=True, exist_ok=True)
     with disk_full_is_said(directory), locked(directory):
         remove_partial(directory)

@@ -19,7 +19,7 @@ from ..core.stats import Estimate, bootstrap_ratio
 from ..data import Packed
 from ..data.tokenizer import encode_prompt
 from ..evaluation.fluency import continuation_nats
-from ..features import SteerableSource
+from ..features import Directions, SteerableSource
 from ..features.effects import probe_contexts
 from ..features.reading import codes_of_long
 from ..index.search import find as find_words
@@ -228,15 +228,9 @@ def find_by_texts(
         edit = Edit(Feature.parse(name), set_to=strength * units[name]["q99"])
         found.append(_found(units[name], fires[name], _likelier(source, edit, sides, plain)))
     references = []
-    tokens = np.concatenate([np.array(ids) for side in sides for ids in side])
-    part = sum(map(len, sides[0]))
-    packed = Packed(tokens, np.zeros((1, 2), np.int64), {})
-    marks = marks_of(np.arange(part), len(tokens))
-    directions, lengths = mean_directions(source.model, source.tokenizer, packed, marks, source.sites)
-    for site in source.sites:
-        edit = Edit(directions.kind(site, 0), add=strength * float(lengths[site][0]))
-        cause = _likelier(directions, edit, sides, plain)
-        references.append(_reference(site, cause, float(lengths[site][0])))
+    for site, (directions, length) in _between(source, sides).items():
+        edit = Edit(directions.kind(site, 0), add=strength * length)
+        references.append(_reference(site, _likelier(directions, edit, sides, plain), length))
     return Finding(
         asked=f"{len(having)} texts with it, {len(lacking)} without",
         fires="difference of its mean activations, in units of its 99th percentile",
@@ -246,6 +240,15 @@ def find_by_texts(
         features=_by_cause(found),
         references=_by_cause(references),
     )
+
+
+def _between(source: SteerableSource, sides: list[list[list[int]]]) -> dict[int, tuple[Directions, float]]:
+    """Return at each site the difference of the two sides' mean states, and its length."""
+    tokens = np.concatenate([np.array(ids) for side in sides for ids in side])
+    packed = Packed(tokens, np.zeros((1, 2), np.int64), {})
+    marks = marks_of(np.arange(sum(map(len, sides[0]))), len(tokens))
+    directions, lengths = mean_directions(source.model, source.tokenizer, packed, marks, source.sites)
+    return {site: (directions, float(lengths[site][0])) for site in source.sites}
 
 
 def marks_of(rows: Any, count: int) -> SparseCodes:
