@@ -6,12 +6,26 @@ from .attention import attention
 from .generation import decoding, generation
 from .index import asking, index, memory
 from .pairs import record
+from .steering import steering
 from .topk import grid, reading, steps, topk
 from .training import training
 
 BENCHMARKS = {
     one.__name__: one
-    for one in (topk, grid, steps, reading, training, generation, decoding, attention, index, asking, memory)
+    for one in (
+        topk,
+        grid,
+        steps,
+        reading,
+        training,
+        generation,
+        decoding,
+        attention,
+        index,
+        asking,
+        memory,
+        steering,
+    )
 }
 
 

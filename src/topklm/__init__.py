@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .metrics.similarity import similarity
     from .metrics.tokens import token_entropy, token_mass
     from .model import SparseCodes, TopK, TopKLMConfig, TopKLMForCausalLM, TopKLMModel, topk
+    from .steering import Edit, effect, steer
     from .training.loop import resume, train
     from .training.presets import preset
     from .training.run import Run, load
@@ -46,6 +47,7 @@ __all__ = [
     "ConceptLabels",
     "CorpusError",
     "DiskFullError",
+    "Edit",
     "Estimate",
     "FeatureIndex",
     "HeldOut",
@@ -65,6 +67,7 @@ __all__ = [
     "TrainingError",
     "build_index",
     "concept_scores",
+    "effect",
     "encode_prompt",
     "held_out",
     "load",
@@ -73,6 +76,7 @@ __all__ = [
     "preset",
     "resume",
     "similarity",
+    "steer",
     "token_entropy",
     "token_mass",
     "topk",
@@ -101,6 +105,7 @@ _MODULES = {
     "metrics.similarity": ("similarity",),
     "metrics.tokens": ("token_entropy", "token_mass"),
     "model": ("SparseCodes", "TopK", "TopKLMConfig", "TopKLMForCausalLM", "TopKLMModel", "topk"),
+    "steering": ("Edit", "effect", "steer"),
     "training.loop": ("resume", "train"),
     "training.presets": ("preset",),
     "training.run": ("Run", "load"),

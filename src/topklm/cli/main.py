@@ -9,7 +9,22 @@ from typing import Any
 import typer
 
 from ..core.errors import InputError, TopKLMError
-from . import evaluate, export, generate, index, info, neuron, neurons, quickstart, read, stories, train
+from . import (
+    evaluate,
+    evaluate_steering,
+    export,
+    find,
+    generate,
+    index,
+    info,
+    neuron,
+    neurons,
+    quickstart,
+    read,
+    steer,
+    stories,
+    train,
+)
 from .output import say
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -32,6 +47,11 @@ app.command("index", short_help="Index what every neuron does on a text.")(index
 app.command("neurons", short_help="List neurons, sorted and chosen as asked.")(neurons.neurons)
 app.command("neuron", short_help="Show one neuron's card.")(neuron.neuron)
 app.command("read", short_help="Show the strongest neurons of each token of a text.")(read.read)
+app.command("find", short_help="Find neurons for a word or concept, by their effect.")(find.find)
+app.command("steer", short_help="Write with neurons changed, side by side.")(steer.steer)
+app.command("evaluate-steering", short_help="Measure steering, with its references.")(
+    evaluate_steering.evaluate_steering
+)
 app.command("export", short_help="Write an index in another tool's format.")(export.export)
 app.command("info", short_help="Show what a run is.")(info.info)
 

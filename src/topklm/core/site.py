@@ -1,4 +1,7 @@
-"""Names of features: `L3/N17` is neuron 17 of the residual stream after block 3, `L3/F17` a latent there."""
+"""Names of features: `L3/N17` is neuron 17 of the residual stream after block 3, `L3/F17` a latent there.
+
+A plain direction, such as a difference of means, is named `L3/D17`.
+"""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +12,7 @@ from .errors import InputError
 
 @dataclass(frozen=True, order=True)
 class Feature:
-    """One feature at a site, a neuron or a latent. Its kind is its class, and a letter in its name.
+    """One feature at a site (neuron, latent, direction). Its kind is its class, and a letter in its name.
 
     >>> Feature.parse("L3/N17"), Feature.parse("L3/F17")
     (Neuron(layer=3, index=17), Latent(layer=3, index=17))
@@ -30,8 +33,8 @@ class Feature:
     @classmethod
     def parse(cls, name: str) -> Self:
         """Read a name of this kind; `Feature` itself reads any. Raises InputError where it is none."""
-        match = re.fullmatch(r"L([0-9]{1,9})/([NF])([0-9]{1,9})", name)
-        kind = {"N": Neuron, "F": Latent}[match[2]] if match else None
+        match = re.fullmatch(r"L([0-9]{1,9})/([NFD])([0-9]{1,9})", name)
+        kind = {"N": Neuron, "F": Latent, "D": Direction}[match[2]] if match else None
         if match is None or kind is None or not issubclass(kind, cls):
             letter = cls.LETTER or Neuron.LETTER
             raise InputError(f"{name!r} is no {cls.KIND}; write it as L3/{letter}17 (layer 3, {cls.KIND} 17)")
@@ -57,3 +60,11 @@ class Latent(Feature):
 
     LETTER: ClassVar[str] = "F"
     KIND: ClassVar[str] = "latent"
+
+
+@dataclass(frozen=True, order=True)
+class Direction(Feature):
+    """One direction of the residual stream after a block, however it was found: `L3/D17`."""
+
+    LETTER: ClassVar[str] = "D"
+    KIND: ClassVar[str] = "direction"

@@ -7,13 +7,15 @@ Start with `source.py`, then `neurons.py` and `capture.py`.
 
 from .capture import Batch, capture
 from .controls import DenseNeurons, PosthocNeurons, ShuffledTokens, dense_thresholds, random_neurons
+from .directions import Directions
 from .effects import TokenEffects, token_effects
 from .neurons import LayerNeurons
-from .source import FeatureSource, SteerableSource
+from .source import FeatureSource, SteerableSource, locate
 
 __all__ = [
     "Batch",
     "DenseNeurons",
+    "Directions",
     "FeatureSource",
     "LayerNeurons",
     "PosthocNeurons",
@@ -22,6 +24,7 @@ __all__ = [
     "TokenEffects",
     "capture",
     "dense_thresholds",
+    "locate",
     "random_neurons",
     "token_effects",
 ]

@@ -19,6 +19,8 @@ class ModelNeurons:
     """
 
     kind: type[Feature] = Neuron
+    state_is_code: bool = False
+    """Whether a block hands on the code itself, so that an entry of the stream is a neuron's activation."""
 
     def __init__(
         self, model: Any, tokenizer: Any, *, name: str, sites: tuple[int, ...], revision: str
@@ -68,6 +70,8 @@ class LayerNeurons(ModelNeurons):
     that is known already, such as the run's; by default a hash of the weights.
     Raises InputError for a dense model, or one that is still blending where no k is given.
     """
+
+    state_is_code = True
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from ..core.errors import InputError
 from ..core.site import Feature
 from ..model import SparseCodes
 
@@ -77,6 +78,33 @@ class SteerableSource(FeatureSource, Protocol):
 
     def decode(self, site: int, codes: SparseCodes) -> Tensor:
         """Return the residual streams that codes stand for, shape (rows, width of the stream)."""
+
+
+def locate(source: FeatureSource, name: str | Feature) -> Feature:
+    """Check that a feature is one of a source's. Raises InputError that says what there is."""
+    found = Feature.parse(name) if isinstance(name, str) else name
+    if not isinstance(found, source.kind):
+        example = source.kind(source.sites[0], 0)
+        raise InputError(
+            f"{found} is a {found.KIND}; the source {source.name} has {source.kind.KIND}s, such as {example}"
+        )
+    if found.layer not in source.sites:
+        sites = ", ".join(map(str, source.sites))
+        topk = source.name == "topk"
+        reason = (
+            f"layer {found.layer} is dense" if topk else f"{source.name} does not read layer {found.layer}"
+        )
+        if found.layer >= source.depth:
+            reason = f"the model has {source.depth} layers, 0 to {source.depth - 1}"
+        layers = f"the TopK layers are {sites}" if topk else f"it reads the layers {sites}"
+        raise InputError(f"there is no {found}: {reason}; {layers}")
+    if found.index >= source.width(found.layer):
+        last = source.kind(found.layer, source.width(found.layer) - 1)
+        raise InputError(
+            f"there is no {found}: layer {found.layer} has {source.width(found.layer):,} "
+            f"{source.kind.KIND}s, up to {last}"
+        )
+    return found
 
 
 def digest(*parts: object) -> str:

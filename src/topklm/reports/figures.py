@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,66 @@ def states_figure(tokens: Sequence[str], panels: Mapping[str, Any], path: Path |
         axes.set_yticks(range(len(tokens)), labels=list(tokens), fontsize=8, family="monospace")
         axes.tick_params(length=0)
     all_axes[-1].set_xlabel("neuron", fontsize=9)
+    partial = path.with_name(PARTIAL + path.name)
+    figure.savefig(partial, dpi=150, format=path.suffix.removeprefix("."))
+    partial.replace(path)
+
+
+class Point(NamedTuple):
+    """A strength of an arm of a steering evaluation."""
+
+    label: str
+    """The strength, as in 2x."""
+    perplexity: float
+    """In units of the unsteered one, above 0; where it is not finite the point is left out."""
+    reached: float
+    """Share of features whose concept came up often enough."""
+
+
+MARKERS = "os^Dv<>pPX*hd"
+LINES = ("-", "--", "-.", ":")
+LARGEST_SHOWN = 100.0
+
+
+def fluency_figure(arms: Mapping[str, Sequence[Point]], path: Path | str, *, limit: float, note: str) -> None:
+    """Draw what each arm reaches against what it costs in fluency, a line an arm, a point a strength.
+
+    limit: the largest perplexity ratio that counts as fluent, drawn as a line. note: what the shares are of.
+    Arms differ by marker and line, not by colour alone. Points beyond a ratio of 100 are drawn at the edge.
+    The file is PNG or SVG by its ending.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    figure = Figure(figsize=(7.5, 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for place, (name, points) in enumerate(arms.items()):
+        shown = [one for one in points if np.isfinite([one.perplexity, one.reached]).all()]
+        x = [min(one.perplexity, LARGEST_SHOWN) for one in shown]
+        axes.plot(
+            x,
+            [one.reached for one in shown],
+            marker=MARKERS[place % len(MARKERS)],
+            linestyle=LINES[place % len(LINES)],
+            linewidth=1.4 if place else 2.2,
+            label=name,
+        )
+        if place == 0:
+            for across, one in zip(x, shown, strict=True):
+                axes.annotate(
+                    one.label, (across, one.reached), xytext=(4, 4), textcoords="offset points", fontsize=7
+                )
+    axes.axvline(limit, color="0.4", linewidth=0.8)
+    axes.text(limit, 1.0, f" fluent: up to {limit:g}", fontsize=7, va="top", color="0.3")
+    axes.set_xscale("log")
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel("perplexity of the texts, in units of the unsteered (median over features)", fontsize=9)
+    axes.set_ylabel("share of features whose concept is reached", fontsize=9)
+    axes.set_title(note, loc="left", fontsize=9)
+    if arms:
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     partial = path.with_name(PARTIAL + path.name)
     figure.savefig(partial, dpi=150, format=path.suffix.removeprefix("."))
     partial.replace(path)

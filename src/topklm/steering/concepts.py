@@ -1,0 +1,204 @@
+"""Concepts as steering sees them: who tells whether a text shows one, which tokens stand for it, its word.
+
+On stories the generator's judge reads texts, on any other corpus a lexicon does. Where features come from
+that carry concepts: `survey.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..concepts import Lexicon, Sources, StoryConcepts, english, label, read_lexicon
+from ..core.errors import InputError
+from ..data import Packed
+from ..data.corpus import validation_files
+from ..data.tokenizer import token_bytes
+from ..stories import judge
+from ..training import Run
+
+if TYPE_CHECKING:
+    from ..concepts import ConceptLabels
+    from ..index import FeatureIndex
+
+MOST_TOKENS = 100_000
+"""Of an index's text, so much is labelled at most: whole documents from its beginning."""
+OWN_SHARE = 0.5
+"""A token type belongs to a concept where at least this share of its occurrences carries it."""
+FEWEST = 3
+"""Occurrences that a token type or word needs to stand for a concept."""
+
+
+class Judge(Protocol):
+    """Knows concepts, both in a labelled text and in one that a model wrote."""
+
+    name: str
+    """How results call it: `stories` or `lexicon`."""
+    labeller: Any
+    """Marks the tokens of a corpus; see `concepts.labels.Labeller`."""
+
+    def shown(self, text: str) -> frozenset[str]:
+        """Return the names of the concepts that a text shows."""
+        ...
+
+
+class StoryJudge:
+    """The stories' own judge."""
+
+    name = "stories"
+
+    def __init__(self) -> None:
+        self.labeller = StoryConcepts()
+
+    def shown(self, text: str) -> frozenset[str]:
+        """Let the generator's judge read the text."""
+        return judge(text).concepts
+
+
+class LexiconJudge:
+    """A text shows a concept where it holds one of the concept's words."""
+
+    name = "lexicon"
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        self.labeller = lexicon
+
+    def shown(self, text: str) -> frozenset[str]:
+        """Look for the lexicon's words."""
+        return frozenset(span.concept for span in self.labeller.spans(text))
+
+
+def judge_for(run: Run, lexicon: Path | str | None = None) -> Judge:
+    """Choose who judges a run's texts: the stories' judge if it learnt stories, else a lexicon.
+
+    lexicon: a file; without one, that of general English. Given one, it judges stories too.
+    """
+    if lexicon is not None:
+        return LexiconJudge(read_lexicon(lexicon))
+    told = all(spec.partition(":")[0] == "stories" for spec in run.settings.data)
+    return StoryJudge() if told else LexiconJudge(english())
+
+
+class Target(NamedTuple):
+    """A concept that is steered towards."""
+
+    name: str
+    tokens: Tensor
+    """Ids of the token types that mostly stand for it; may be none, where only the context tells."""
+    word: str
+    """The word that tells it best, for a prompt."""
+
+
+@dataclass(frozen=True)
+class LabelledText:
+    """The text of an index, with the concepts that its tokens carry."""
+
+    packed: Packed
+    labels: "ConceptLabels"
+    judge: Judge
+    tokenizer: Any
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The concepts' names."""
+        return self.labels.names
+
+    @cached_property
+    def ids(self) -> Tensor:
+        """int64, shape (tokens,)."""
+        return torch.from_numpy(self.packed.tokens.astype(np.int64))
+
+    def target(self, name: str) -> Target:
+        """Return a concept's tokens and word. Raises InputError that names similar ones where it is none."""
+        concept = self.labels.index(name)
+        carried = self.labels.occurrences
+        rows = carried.rows[carried.indices == concept]
+        count = len(token_bytes(self.tokenizer))
+        hits = torch.bincount(self.ids[rows], minlength=count)
+        seen = torch.bincount(self.ids, minlength=count)
+        own = (hits >= FEWEST) & (hits >= OWN_SHARE * seen)
+        return Target(name, own.nonzero().flatten(), self._word(rows))
+
+    def _word(self, rows: Tensor) -> str:
+        """Return the word with the best F1 for the tokens in `rows`, in small letters as it stands there."""
+        carried = torch.zeros(len(self.ids), dtype=torch.bool)
+        carried[rows] = True
+        number, words = self._words
+        hits = torch.bincount(number[carried & (number >= 0)], minlength=len(words))
+        seen = torch.bincount(number[number >= 0], minlength=len(words))
+        f1 = 2 * hits / (seen + len(rows)).clamp(min=1)
+        return words[int(f1.argmax())] if len(words) and int(hits.sum()) else ""
+
+    @cached_property
+    def _words(self) -> tuple[Tensor, list[str]]:
+        """Which word each token belongs to (-1: none), and the words: runs of letters and apostrophes."""
+        pieces = [piece.decode("utf-8", "replace") for piece in token_bytes(self.tokenizer)]
+        starts = {int(one) for one in self.packed.documents[:, 0]}
+        words: dict[str, int] = {}
+        numbers = torch.full((len(self.ids),), -1)
+        begun: list[int] = []
+
+        def close() -> None:
+            word = "".join(pieces[int(self.ids[place])] for place in begun).strip().lower()
+            if word.isalpha():
+                numbers[begun] = words.setdefault(word, len(words))
+            begun.clear()
+
+        for place, token in enumerate(self.ids.tolist()):
+            piece = pieces[token]
+            if place in starts or not piece.strip().isalpha() or piece[:1].isspace():
+                close()
+            if place not in starts and piece.strip().isalpha():
+                begun.append(place)
+        close()
+        return numbers, list(words)
+
+
+def labelled_text(
+    index: "FeatureIndex", run: Run, tokenizer: Any, judge: Judge, *, tokens: int = MOST_TOKENS
+) -> LabelledText:
+    """Label the beginning of an index's text with the concepts that a judge knows.
+
+    The documents are found again in the corpus that was indexed. Raises InputError where they are not.
+    """
+    ends = np.append(index.starts[1:], index.n_tokens)
+    count = min(len(ends), 1 + int(np.searchsorted(ends, tokens)))
+    sizes = index.ask("SELECT bytes FROM documents ORDER BY document")["bytes"].to_numpy()[:count]
+    documents = np.stack([index.starts[:count], sizes], axis=1).astype(np.int64)
+    about = {"tokens_sha256": index.about["corpus"]["sha256"]}
+    packed = Packed(index.tokens[: int(ends[count - 1])], documents, about)
+    return LabelledText(
+        packed, label(packed, tokenizer, _sources(index, run), [judge.labeller]), judge, tokenizer
+    )
+
+
+def _sources(index: "FeatureIndex", run: Run) -> Sources:
+    """Name the corpus that was indexed: what was asked for, or the run's own."""
+    settings = run.settings
+    named = index.about.get("request", {}).get("data")
+    if named:
+        return Sources(named, part="validation")
+    if settings.validation is not None:
+        return Sources(settings.validation, part="validation")
+    return Sources(settings.data, part="validation" if validation_files(settings.data) else "train")
+
+
+def resolve_name(names: Sequence[str], asked: str) -> str:
+    """Find a concept by its name or by what follows its colon: `sea` for `topic:sea`.
+
+    Raises InputError that names similar ones where there is none, or several.
+    """
+    if asked in names:
+        return asked
+    ends = [name for name in names if name.partition(":")[2] == asked]
+    if len(ends) == 1:
+        return ends[0]
+    import difflib
+
+    near = ends or difflib.get_close_matches(asked, names, 4, 0.4) or list(names[:4])
+    raise InputError(f"there is no concept {asked!r}; did you mean {', '.join(near)}?")

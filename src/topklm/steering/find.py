@@ -1,0 +1,331 @@
+"""Finding features to steer: what they fire on, and what raising them does, kept apart.
+
+A feature that fires on a concept need not write it, and the other way round (arXiv 2512.05794). So candidates
+come from both sides, each is shown with both numbers, and the order is that of the causal one. Beside them
+stand the directions that a difference of means gives, layer by layer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.errors import InputError
+from ..core.site import Feature
+from ..core.stats import Estimate, bootstrap_ratio
+from ..data import Packed
+from ..data.tokenizer import encode_prompt
+from ..evaluation.fluency import continuation_nats
+from ..features import Directions, SteerableSource
+from ..features.effects import probe_contexts
+from ..features.reading import codes_of_long
+from ..index.search import find as find_words
+from ..metrics.labelled import CHOOSING, READING
+from ..model import SparseCodes
+from .concepts import LabelledText
+from .editing import steer
+from .edits import Edit
+from .effects import mass_rises
+from .survey import mean_directions, survey
+
+if TYPE_CHECKING:
+    from ..index import FeatureIndex
+
+STRENGTH = 1.0
+CANDIDATES = 40
+CONTEXTS, CONTEXT_TOKENS = 64, 32
+MOST_TOKENS = 20_000
+"""Of the text, so much is read for the difference of means."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A feature, or a reference direction, with both numbers."""
+
+    feature: str
+    fires: float
+    """How well its firing goes with what was asked for; of a reference NaN. Which number: `Finding.fires`."""
+    causes: Estimate
+    """What raising it to the strength does. Which number: `Finding.causes`."""
+    unit: float
+    """What 1x is: the 99th percentile of its firings; of a reference, the distance of the means."""
+    density: float
+    top_token: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found; features and references in the order of the causal number."""
+
+    asked: str
+    fires: str
+    """What the column `fires` holds."""
+    causes: str
+    strength: float
+    """Features are set to so many times their 99th percentile, references added so many times."""
+    n_contexts: int
+    features: tuple[Found, ...]
+    references: tuple[Found, ...]
+    tokens: tuple[int, ...] = ()
+    """The output tokens whose probability was measured."""
+
+
+def find_by_word(
+    source: SteerableSource,
+    index: "FeatureIndex",
+    words: str,
+    *,
+    strength: float = STRENGTH,
+    candidates: int = CANDIDATES,
+) -> Finding:
+    """Find the features that fire on words, and those that write them.
+
+    The output tokens are those that are the words, or else the first tokens of the words' occurrences.
+    Raises InputError where the words never occur in the indexed text.
+    """
+    found = index.search(words, limit=candidates)
+    if not found.occurrences:
+        raise InputError(f"{found.message}; nothing can be found for it")
+    matches = find_words(index.tokens, index.vocabulary, words, case=False)
+    single = matches.first == matches.last
+    first = matches.first[single] if single.any() else matches.first  # a piece of a word may be many words'
+    tokens = torch.from_numpy(np.unique(index.tokens[first]).astype(np.int64))
+    part = min(MOST_TOKENS, index.n_tokens)
+    rows = np.concatenate([np.arange(a, b + 1) for a, b in zip(matches.first, matches.last, strict=True)])
+    marks = marks_of(np.unique(rows[rows < part]), part)
+    fires = {hit.feature: hit.score for hit in found.hits}
+    asked = _Asked(repr(words), "how specific its firing is to the words", tokens, marks)
+    return _ranked(source, index, asked, fires, strength=strength, candidates=candidates)
+
+
+def find_by_concept(
+    source: SteerableSource,
+    index: "FeatureIndex",
+    text: LabelledText,
+    name: str,
+    *,
+    strength: float = STRENGTH,
+    candidates: int = CANDIDATES,
+) -> Finding:
+    """Find the features that fire on a concept, and those that write its tokens.
+
+    Features are chosen by their F1 on one half of the documents; the column shows that of the other half.
+    Raises InputError where the concept is unknown or no token type stands for it.
+    """
+    target = text.target(name)
+    concept = text.labels.index(name)
+    if not len(target.tokens):
+        raise InputError(
+            f"no token stands for the concept {name!r} more often than not, so there is no probability to "
+            "raise; find features for it by texts that have it and texts that have not (--with, --without)"
+        )
+    fires, chosen = {}, {}
+    for site, scores in survey(source, text).scores.items():
+        best = scores.f1[CHOOSING, :, concept].topk(min(candidates, scores.f1.shape[1]))
+        for value, feature in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            chosen[str(source.kind(site, feature))] = value
+            fires[str(source.kind(site, feature))] = float(scores.f1[READING, feature, concept])
+    best_names = sorted(chosen, key=lambda one: -chosen[one])[:candidates]
+    carried = text.labels.occurrences
+    part = min(MOST_TOKENS, len(text.ids))
+    rows = carried.rows[carried.indices == concept].numpy()
+    asked = _Asked(name, "held-out F1 for the concept", target.tokens, marks_of(rows[rows < part], part))
+    kept = {one: fires[one] for one in best_names}
+    return _ranked(source, index, asked, kept, strength=strength, candidates=candidates)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    name: str
+    fires: str
+    tokens: Tensor
+    marks: SparseCodes | None
+    """Which tokens carry it, for the difference of means."""
+
+
+def _ranked(
+    source: SteerableSource,
+    index: "FeatureIndex",
+    asked: _Asked,
+    fires: dict[str, float],
+    *,
+    strength: float,
+    candidates: int,
+) -> Finding:
+    """Measure the causal effect of the candidates of both sides, and of the references."""
+    names = dict.fromkeys([*fires, *_promoting(index, asked.tokens.tolist(), candidates)])
+    rows = [row for row in _rows(index, list(names)) if row["q99"] is not None and row["q99"] > 0]
+    contexts = probe_contexts(
+        torch.from_numpy(index.tokens.astype(np.int64)), count=CONTEXTS, length=CONTEXT_TOKENS
+    )
+    edits = [Edit(row["feature"], set_to=strength * row["q99"]) for row in rows]
+    rises = mass_rises(source, contexts, edits, asked.tokens)
+    found = [
+        Found(
+            row["feature"],
+            fires.get(row["feature"], 0.0),
+            rise,
+            row["q99"],
+            row["density"],
+            row["top_token"] or "",
+        )
+        for row, rise in zip(rows, rises, strict=True)
+    ]
+    references = []
+    marked = 0 if asked.marks is None else len(asked.marks.indices)
+    if asked.marks is not None and 0 < marked < len(asked.marks):
+        packed = Packed(index.tokens[: len(asked.marks)], np.zeros((1, 2), np.int64), {})
+        directions, units = mean_directions(source.model, source.tokenizer, packed, asked.marks, source.sites)
+        for site in source.sites:
+            length = float(units[site][0])
+            edit = Edit(directions.kind(site, 0), add=strength * length)
+            rise = mass_rises(directions, contexts, [edit], asked.tokens)[0]
+            references.append(_reference(site, rise, length))
+    return Finding(
+        asked=asked.name,
+        fires=asked.fires,
+        causes="rise of the probability of its tokens, at the last token of a context",
+        strength=strength,
+        n_contexts=len(contexts),
+        features=_by_cause(found),
+        references=_by_cause(references),
+        tokens=tuple(asked.tokens.tolist()),
+    )
+
+
+def find_by_texts(
+    source: SteerableSource,
+    index: "FeatureIndex",
+    having: Sequence[str],
+    lacking: Sequence[str],
+    *,
+    strength: float = STRENGTH,
+    candidates: int = CANDIDATES,
+) -> Finding:
+    """Find the features that tell texts which have something from texts which have it not.
+
+    Features are ranked by the difference of their mean activations, in units of their 99th percentile. The
+    causal number is how much more likely, per token, setting the feature makes the first texts, less how
+    much more likely it makes the second. Raises InputError where a side is empty.
+    """
+    sides = [_encoded(source, texts, side) for texts, side in ((having, "with"), (lacking, "without"))]
+    means = [_mean_activations(source, side) for side in sides]
+    units = {row["feature"]: row for row in _rows(index, None) if row["q99"] is not None and row["q99"] > 0}
+    fires = {}
+    for site in source.sites:
+        difference = (means[0][site] - means[1][site]).tolist()
+        for feature, one in enumerate(difference):
+            name = str(source.kind(site, feature))
+            if name in units:
+                fires[name] = one / units[name]["q99"]
+    names = sorted(fires, key=lambda one: -fires[one])[:candidates]
+    plain = [_nats(source, side) for side in sides]
+    found = []
+    for name in names:
+        edit = Edit(Feature.parse(name), set_to=strength * units[name]["q99"])
+        found.append(_found(units[name], fires[name], _likelier(source, edit, sides, plain)))
+    references = []
+    for site, (directions, length) in _between(source, sides).items():
+        edit = Edit(directions.kind(site, 0), add=strength * length)
+        references.append(_reference(site, _likelier(directions, edit, sides, plain), length))
+    return Finding(
+        asked=f"{len(having)} texts with it, {len(lacking)} without",
+        fires="difference of its mean activations, in units of its 99th percentile",
+        causes="how much likelier it makes the texts with it than those without, nats per token",
+        strength=strength,
+        n_contexts=len(having) + len(lacking),
+        features=_by_cause(found),
+        references=_by_cause(references),
+    )
+
+
+def _between(source: SteerableSource, sides: list[list[list[int]]]) -> dict[int, tuple[Directions, float]]:
+    """Return at each site the difference of the two sides' mean states, and its length."""
+    tokens = np.concatenate([np.array(ids) for side in sides for ids in side])
+    packed = Packed(tokens, np.zeros((1, 2), np.int64), {})
+    marks = marks_of(np.arange(sum(map(len, sides[0]))), len(tokens))
+    directions, lengths = mean_directions(source.model, source.tokenizer, packed, marks, source.sites)
+    return {site: (directions, float(lengths[site][0])) for site in source.sites}
+
+
+def marks_of(rows: Any, count: int) -> SparseCodes:
+    """Mark some of `count` tokens as carrying the one concept that is asked for."""
+    counts = torch.zeros(count, dtype=torch.int64)
+    counts[torch.from_numpy(np.asarray(rows, np.int64))] = 1
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    marked = int(counts.sum())
+    return SparseCodes(offsets, torch.zeros(marked, dtype=torch.int32), torch.ones(marked), 1)
+
+
+def _found(row: dict[str, Any], fires: float, causes: Estimate) -> Found:
+    return Found(row["feature"], fires, causes, row["q99"], row["density"], row["top_token"] or "")
+
+
+def _reference(site: int, causes: Estimate, length: float) -> Found:
+    return Found(f"difference of means, L{site}", np.nan, causes, length, np.nan, "")
+
+
+def _by_cause(found: list[Found]) -> tuple[Found, ...]:
+    return tuple(sorted(found, key=lambda one: -one.causes.value))
+
+
+def _promoting(index: "FeatureIndex", tokens: list[int], count: int) -> list[str]:
+    """List the features that most promote one of some tokens, as the index has measured them."""
+    query = (
+        "SELECT feature, max(one.change) AS change "
+        "FROM (SELECT feature, unnest(promoted) AS one FROM features) "
+        "WHERE one.token IN (SELECT unnest(?)) GROUP BY feature ORDER BY change DESC, feature LIMIT ?"
+    )
+    return [str(name) for name in index.ask(query, [tokens, count])["feature"].to_pylist()]
+
+
+def _rows(index: "FeatureIndex", names: list[str] | None) -> list[dict[str, Any]]:
+    chosen = "" if names is None else "WHERE feature IN (SELECT unnest(?))"
+    query = f"SELECT feature, q99, density, top_token FROM features {chosen} ORDER BY site, index"  # noqa: S608
+    rows: list[dict[str, Any]] = index.ask(query, [] if names is None else [names]).to_pylist()
+    return rows
+
+
+def _encoded(source: SteerableSource, texts: Sequence[str], side: str) -> list[list[int]]:
+    found = [encode_prompt(source.tokenizer, text)[: source.context] for text in texts if text.strip()]
+    if not found:
+        raise InputError(f"there is no text {side} it; give at least one")
+    return found
+
+
+def _mean_activations(source: SteerableSource, side: list[list[int]]) -> dict[int, Tensor]:
+    sums: dict[int, Tensor] = {}
+    for ids in side:
+        for site, codes in codes_of_long(source, ids).items():
+            summed = torch.zeros(codes.width, dtype=torch.float64)
+            summed.index_add_(0, codes.indices.long(), codes.values.clamp(min=0).double())
+            sums[site] = sums.get(site, torch.zeros_like(summed)) + summed
+    total = sum(map(len, side))
+    return {site: summed / total for site, summed in sums.items()}
+
+
+def _nats(source: SteerableSource, side: list[list[int]]) -> Any:
+    return continuation_nats(source.model, [ids[:1] for ids in side], [ids[1:] for ids in side])
+
+
+def _likelier(
+    source: SteerableSource, edit: Edit, sides: list[list[list[int]]], plain: list[Any]
+) -> Estimate:
+    """Return the gain in likelihood per token on the first side less that on the second.
+
+    The interval takes the two sides' bootstrap intervals as independent.
+    """
+    gains = []
+    for side, before in zip(sides, plain, strict=True):
+        with steer(source, edit):
+            after = _nats(source, side)
+        sizes = [len(ids) - 1 for ids in side]
+        gains.append(bootstrap_ratio(before - after, np.maximum(sizes, 1)))
+    first, second = gains
+    value = first.value - second.value
+    below = np.hypot(first.value - first.low, second.high - second.value)
+    above = np.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(value, value - float(below), value + float(above))
