@@ -1,6 +1,7 @@
 """Edits as data: what they say survives JSON and the command line; what makes no sense is refused."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,17 @@ def test_an_edit_survives_json(edit: Edit) -> None:
 
 @given(edits, st.floats(1e-3, 1e3))
 def test_a_resolved_edit_is_absolute_and_stays_so(edit: Edit, p99: float) -> None:
+    written = str(edit.set_to if edit.action == "set_to" else edit.add)
+    if edit.in_percentiles and not math.isfinite(float(written[:-1]) * p99):
+        with pytest.raises(InputError, match="too large"):
+            edit.resolved(p99)
+        return
     resolved = edit.resolved(p99)
     assert not resolved.in_percentiles
     assert resolved.resolved(7.0) == resolved
     assert (resolved.action, resolved.positions) == (edit.action, edit.positions)
     if edit.in_percentiles:
-        text = edit.set_to if edit.action == "set_to" else edit.add
-        assert resolved.line[1] == float(str(text)[:-1]) * p99
+        assert resolved.line[1] == float(written[:-1]) * p99
 
 
 def test_edits_are_stored_with_a_checkpoint_and_read_back(tmp_path: Path) -> None:

@@ -96,10 +96,17 @@ class Edit:
         return 0.0, float(self.set_to or 0.0)
 
     def resolved(self, p99: float) -> "Edit":
-        """Return the same edit in absolute units, given the 99th percentile of the feature's firings."""
+        """Return the same edit in absolute units, given the 99th percentile of the feature's firings.
+
+        Raises InputError where the strength is larger than a number can be.
+        """
         if not self.in_percentiles:
             return self
-        changed: dict[str, Any] = {self.action: times_of(str(getattr(self, self.action))) * p99}
+        written = str(getattr(self, self.action))
+        strength = times_of(written) * p99
+        if not math.isfinite(strength):
+            raise InputError(f"{self.feature}: {self.action}={written!r} is too large a strength; give less")
+        changed: dict[str, Any] = {self.action: strength}
         return replace(self, **changed)
 
     def to_json(self) -> dict[str, Any]:
