@@ -29,7 +29,9 @@ from .sorting import strip_name
 from .text import Text
 
 Array = np.ndarray[Any, Any]
-MEMORY = "1GB"
+MEMORY = "512MB"
+CANDIDATES = 2**18
+"""Candidates for examples, each with its neighbourhood, that are looked at together."""
 ROWS = 2**20
 FIRINGS_GROUP = 32_768
 """Rows that are read together: few, so that the firings of single tokens are found quickly."""
@@ -161,13 +163,24 @@ def examples(parts: Parts, bins: pa.Table, first: int, width: int) -> pa.Table:
 
     The strongest bin shows a feature's strongest firings, every other bin a sample of its own: of the
     firings with the smallest hashes of all, those that lie in it. Ordered by feature, bin, falling value.
+    Every part has its own candidates, so the more parts, the fewer features are looked at together.
     """
     parts.database.register("bins", bins)
-    found = parts.rows(
+    step = max(1, CANDIDATES // (len(parts.directories) * (STRONGEST + SAMPLED)))
+    chosen = [
+        _examples_of(parts, first, start, min(start + step, width)) for start in range(0, width, step)
+    ]
+    parts.database.unregister("bins")
+    return pa.concat_tables(chosen)
+
+
+def _examples_of(parts: Parts, first: int, start: int, stop: int) -> pa.Table:
+    """Choose the examples of the features `start` to `stop` of the site whose first row is `first`."""
+    return parts.rows(
         "WITH candidates AS (SELECT *, "
         "  row_number() OVER (PARTITION BY feature ORDER BY value DESC, position) AS strength, "
         "  row_number() OVER (PARTITION BY feature ORDER BY hash, position) AS draw "
-        "  FROM read_parquet($1) WHERE feature >= $2 AND feature < $3), "
+        "  FROM read_parquet($1) WHERE feature >= $2 + $7 AND feature < $2 + $3), "
         "chosen AS (SELECT c.*, b.bin FROM candidates c JOIN bins b ON c.feature - $2 = b.feature "
         "  AND c.bucket BETWEEN b.low_bucket AND b.high_bucket WHERE strength <= $4 OR draw <= $5) "
         "SELECT (feature - $2)::BIGINT AS feature, bin, position, value, start, stop, positions, values "
@@ -176,13 +189,12 @@ def examples(parts: Parts, bins: pa.Table, first: int, width: int) -> pa.Table:
         "  <= CASE WHEN bin = 0 THEN $4 ELSE $6 END ORDER BY feature, bin, value DESC, position",
         parts.files("examples"),
         first,
-        first + width,
+        stop,
         STRONGEST,
         SAMPLED,
         PER_BIN,
+        start,
     )
-    parts.database.unregister("bins")
-    return found
 
 
 def write_text(directory: Path, text: Text, kept: Array, vocabulary: list[bytes], special: set[int]) -> None:

@@ -18,7 +18,10 @@ def tiny() -> TrainSettings:
 
 
 def small() -> TrainSettings:
-    """About an hour on two cores: sentences from real text, 768 neurons a layer."""
+    """An hour or two on two cores: sentences from real text, 768 neurons a layer.
+
+    Small steps, the large fast embedding and k annealed as in `tiny` (`docs/log.md`, 2026-11-24).
+    """
     return TrainSettings(
         preset="small",
         tokenizer="bpe:4096",
@@ -29,12 +32,10 @@ def small() -> TrainSettings:
         depth=6,
         n_nontopk=2,
         context=256,
-        batch_tokens=4096,
+        batch_tokens=1024,
         lr=1.5e-3,
-        embedding_lr=0.0,
-        embedding_scale=1.0,
-        anneal="none",
-        warmup_share=0.05,
+        embedding_lr=6e-3,
+        warmup_share=0.2,
     )
 
 
