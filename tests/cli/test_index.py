@@ -79,7 +79,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
 ) -> None:
     run = shutil.copytree(trained.path, tmp_path / "run")
     out = run / "index"
-    arguments = ["index", str(run), "--data", *["stories:3"], "--tokens", "60000", "--no-effects"]
+    arguments = ["index", str(run), "--data", *["stories:3"], "--tokens", "200000", "--no-effects"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env=environment)
     while process.poll() is None and not (out / ".work" / "plan.json").exists():
@@ -91,4 +91,4 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
     assert "Traceback" not in said
     assert not (out / "index.json").exists()
     assert subprocess.run([*COMMAND, *arguments], env=environment, check=False).returncode == 0
-    assert FeatureIndex.open(out, verify=True).n_tokens >= 60_000
+    assert FeatureIndex.open(out, verify=True).n_tokens >= 200_000
