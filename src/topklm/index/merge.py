@@ -167,9 +167,7 @@ def examples(parts: Parts, bins: pa.Table, first: int, width: int) -> pa.Table:
     """
     parts.database.register("bins", bins)
     step = max(1, CANDIDATES // (len(parts.directories) * (STRONGEST + SAMPLED)))
-    chosen = [
-        _examples_of(parts, first, start, min(start + step, width)) for start in range(0, width, step)
-    ]
+    chosen = [_examples_of(parts, first, start, min(start + step, width)) for start in range(0, width, step)]
     parts.database.unregister("bins")
     return pa.concat_tables(chosen)
 
