@@ -1,13 +1,16 @@
 """`topklm trace`: how neurons form over the checkpoints of a run, beside their controls."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.errors import InputError, Interrupted
 from .find import Lexicon
 from .output import AsJson, RunPath, error_console, put_drawing, put_json, say, whole
+
+if TYPE_CHECKING:
+    from ..tracing import Trace
 
 
 def trace(
@@ -34,6 +37,17 @@ def trace(
     controls: Annotated[
         bool, typer.Option("--controls/--no-controls", help="Trace the dense twin as well.")
     ] = True,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN",
+            help="Also match the final neurons with another run's, such as another seed's; may be repeated.",
+        ),
+    ] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the neuron's life into this file, .png or .svg."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Default: trace in the run.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -47,6 +61,8 @@ def trace(
 
     if name is not None and concept is not None:
         raise InputError("give a neuron or --concept NAME, not both")
+    if figure is not None:
+        check_figure(figure, name)
     try:
         traced = run_trace(
             path,
@@ -61,11 +77,32 @@ def trace(
         )
     except KeyboardInterrupt:
         raise Interrupted("interrupted; what is done is kept: the same command goes on from there") from None
-    from ..reports.tracing import draw_carriers, draw_life, draw_trace
+    if other:
+        from ..tracing.runs import compare_runs
+
+        compare_runs(path, other, out=traced.path, say=say, console=error_console())
+    show(path, traced, name, concept, source=source, figure=figure, as_json=as_json)
+
+
+def show(
+    path: str,
+    traced: "Trace",
+    name: str | None,
+    concept: str | None,
+    *,
+    source: str,
+    figure: Path | None,
+    as_json: bool,
+) -> None:
+    """Print what was asked of a trace: one life, the carriers of a concept, or all of it."""
+    from ..reports.tracing import draw_carriers, draw_life, draw_runs, draw_trace
 
     about = {key: traced.about[key] for key in ("run", "revision", "n_tokens", "seeds", "checkpoints")}
     if name is not None:
         life = traced.life(name, source=source)
+        if figure is not None:
+            traced.draw_life(life, figure)
+            say(f"written: {figure}")
         moments = [one._asdict() for one in life.moments]
         if as_json:
             put_json({"format": "topklm.life/1", **about, **life._asdict(), "moments": moments})
@@ -78,7 +115,21 @@ def trace(
         else:
             put_drawing(lambda _, width: draw_carriers(concept, rows, traced.sources[source]))
     elif as_json:
-        put_json(traced.about)
+        runs = traced.runs
+        put_json(traced.about if runs is None else {**traced.about, "runs": runs})
     else:
         put_drawing(lambda _, width: draw_trace(traced.about))
-        say(f"all of it: {traced.path / 'trace.json'}; one neuron: topklm trace {path} L0/N0")
+        if (runs := traced.runs) is not None:
+            put_drawing(lambda _, width: draw_runs(runs))
+        traced.draw()
+        say(f"all of it, and figures: {traced.path}; one neuron: topklm trace {path} L0/N0")
+
+
+def check_figure(figure: Path, name: str | None) -> None:
+    """Raise InputError where a figure cannot be drawn, before any work is done."""
+    if name is None:
+        raise InputError("--figure draws one neuron's life: name a neuron, such as L0/N0")
+    if figure.suffix not in (".png", ".svg"):
+        raise InputError(f"--figure {figure} should end in .png or .svg")
+    if not figure.absolute().parent.is_dir():
+        raise InputError(f"there is no directory {figure.absolute().parent}; make it first")

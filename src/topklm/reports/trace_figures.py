@@ -158,8 +158,8 @@ def _heat(axes: Any, one: Mapping[str, Any], measure: str, title: str) -> None:
     axes.imshow(values, cmap="Greys", vmin=0, vmax=1)
     for (a, b), value in np.ndenumerate(values):
         if np.isfinite(value):
-            axes.text(b, a, f"{value:.2f}", ha="center", va="center", color="white" if value > 0.5 else "black",
-                      fontsize=8)  # fmt: skip
+            colour = "white" if value > 0.5 else "black"
+            axes.text(b, a, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(layers)), labels=[f"L{layer}" for layer in layers])
     axes.set_yticks(range(len(layers)), labels=[f"L{layer}" for layer in layers])
     axes.tick_params(length=0)

@@ -49,6 +49,8 @@ def draw_trace(content: Mapping[str, Any]) -> Text:
         Text(),
         _changes(content),
         *_concepts(content["concepts"]),
+        Text(),
+        draw_layers(content["layers"]),
     ]
     lines += [
         Text(f"skipped: checkpoint {one['step']:,} of {one['source']}: {one['reason']}")
@@ -133,6 +135,60 @@ def _concepts(content: Mapping[str, Any]) -> list[Text]:
             None,
         )
     return lines
+
+
+def draw_layers(content: Mapping[str, Any]) -> Text:
+    """Draw how far an index keeps its meaning over layers, and what each block changes per token."""
+    rows, blocks = [], []
+    for name, one in {"topk": content, **content["controls"]}.items():
+        for pair in one["pairs"]:
+            a, b = pair["layers"]
+            means = ("same_index_cosine", "best_match_cosine", "permuted_cosine")
+            rows.append(
+                (name, f"L{a} L{b}", _interval(pair["identity_match"]), *(_value(pair[m]) for m in means))
+            )
+        for block in one["blocks"]:
+            changes = (f"{block[part]['value']:.1f}" for part in ("kept", "added", "dropped"))
+            blocks.append((name, f"L{block['layer']}", *changes))
+    head = ("source", "layers", "identity match", "same index", "best match", "permuted")
+    tail = ", ".join(f"L{one}" for one in content["layers"] if one not in content["topk_layers"])
+    note = f"; {tail} without TopK, read through it" if tail else ""
+    return Text("\n").join(
+        [
+            Text(f"layers at the final checkpoint, and controls{note}", "dim"),
+            table(head, rows, left=2),
+            Text(),
+            Text("neurons of a token that a block keeps, adds, drops", "dim"),
+            table(("source", "block", "kept", "added", "dropped"), blocks, left=2),
+        ]
+    )
+
+
+def draw_runs(content: Mapping[str, Any]) -> Text:
+    """Draw how the neurons of runs match, each source beside its chance, and which concepts all runs find."""
+    metrics = ("identity_match", "best_match_cosine", "best_match_cosine/shifted", "assigned_cosine")
+    rows = []
+    for pair in content["pairs"]:
+        for name, found in pair["sources"].items():
+            sites = sorted({row["site"] for row in found})
+            for site in sites:
+                values = {row["metric"]: row for row in found if row["site"] == site}
+                rows.append((pair["run"], name, f"L{site}", *(_interval(values[m], 2) for m in metrics)))
+    concepts = content["concepts"]
+    count = (len(concepts["all"]), len(concepts["some"]), len(concepts["none"]))
+    head = ("with", "source", "layer", "identity match", "best match", "best match, shifted", "assigned")
+    return Text("\n").join(
+        [
+            Text(),
+            Text(f"final neurons of {content['run']} in other runs", "dim"),
+            table(head, rows, left=3),
+            Text(),
+            Text(
+                f"concepts found by all {len(concepts['runs'])} runs: {count[0]}, by some: {count[1]}, "
+                f"by none: {count[2]}"
+            ),
+        ]
+    )
 
 
 def draw_life(life: Any) -> Text:

@@ -3,13 +3,14 @@
 Different seeds are different models, not only different dictionaries, so this is a question of its own.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from ..core.errors import InputError, RunError
-from ..core.files import locked, read_json, write_json
+from ..core.files import locked, write_json
 from ..core.hashing import hashed
 from ..core.progress import counted
 from ..data.tokenizer import fingerprint
@@ -25,15 +26,14 @@ from .build import Say, probe_of
 from .checkpoints import CALIBRATION_TOKENS
 from .layers import kept
 from .probe import Probe, read_codes
-from .stored import UNITS
+from .stored import RUNS, UNITS
 
 FORMAT = "topklm.trace-runs/1"
-RUNS = "runs.json"
 
 
 def compare_runs(
     run: Run | Path | str,
-    others: list[Run | Path | str],
+    others: Sequence[Run | Path | str],
     *,
     out: Path | str | None = None,
     say: Say = lambda message: None,
@@ -175,9 +175,3 @@ def _found_by(concepts: dict[str, dict[str, float]]) -> dict[str, Any]:
         "some": {name: found for name, found in by_name.items() if 0 < len(found) < len(runs)},
         "none": [name for name, found in by_name.items() if not found],
     }
-
-
-def read_runs(directory: Path) -> dict[str, Any] | None:
-    """Read what `compare_runs` wrote, or None where there is nothing."""
-    path = directory / RUNS
-    return read_json(path) if path.is_file() else None

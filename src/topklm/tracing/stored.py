@@ -10,11 +10,12 @@ from ..core.files import read_json
 from ..core.site import Feature
 from ..metrics.emergence import EMERGED
 from ..metrics.labelled import LABELLED
+from ..reports.trace_figures import FIGURES, life_figure
 from . import units
 
 FORMAT = "topklm.trace/1"
 PLAN_FORMAT = "topklm.trace-plan/1"
-ABOUT, PLAN, UNITS = "trace.json", "plan.json", "units"
+ABOUT, PLAN, UNITS, RUNS = "trace.json", "plan.json", "units", "runs.json"
 
 
 class Moment(NamedTuple):
@@ -126,6 +127,26 @@ class Trace:
             if max(by_step.values()) >= f1
         ]
         return sorted(rows, key=lambda row: (-row["final"], -row["best"], row["feature"]))
+
+    @property
+    def runs(self) -> dict[str, Any] | None:
+        """How the final neurons match those of other runs (`runs.json`), where they were compared."""
+        path = self.path / RUNS
+        return read_json(path) if path.is_file() else None
+
+    def draw(self) -> list[Path]:
+        """Draw the figures of the whole trace into its directory, as PNG and as SVG."""
+        written = []
+        for name, figure in FIGURES.items():
+            for ending in ("png", "svg"):
+                written.append(self.path / f"{name}.{ending}")
+                figure(self.about, written[-1])
+        return written
+
+    def draw_life(self, life: Life, path: Path | str) -> None:
+        """Draw one life into a file, .png or .svg; checkpoints that were skipped are marked."""
+        skipped = [one["step"] for one in self.about["skipped"] if one["source"] == life.source]
+        life_figure(life, path, skipped=skipped)
 
     def _steps(self, source: str) -> list[int]:
         if source not in self.sources:
