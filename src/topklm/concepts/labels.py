@@ -1,6 +1,5 @@
 """Concept labels: the one currency for which tokens of a packed text carry which concepts."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -84,6 +83,7 @@ class ConceptLabels:
         """Return a concept's number. Raises InputError that names similar ones where there is none."""
         if name in self.names:
             return self.names.index(name)
+        import difflib
 
         near = difflib.get_close_matches(name, self.names, 3, 0.4) or self.names[:3]
         raise InputError(f"there is no concept {name!r}; did you mean {', '.join(near)}?")
@@ -207,5 +207,7 @@ def resolve_name(names: Sequence[str], asked: str) -> str:
     ends = [name for name in names if name.partition(":")[2] == asked]
     if len(ends) == 1:
         return ends[0]
+    import difflib
+
     near = ends or difflib.get_close_matches(asked, names, 4, 0.4) or list(names[:4])
     raise InputError(f"there is no concept {asked!r}; did you mean {', '.join(near)}?")

@@ -78,13 +78,15 @@ def find_text(
     return _cut(_packed(held_out, tokenizer, directory, tokens, console), tokens, spec)
 
 
-def documents_behind(run: Run, data: str | Sequence[str] | None) -> Sources:
-    """Name the corpus that `find_text` took a text from, so that its documents can be found again."""
+def documents_behind(run: Run, data: str | Sequence[str] | None = None) -> Sources:
+    """Name the corpus whose documents a text has that `find_text` found, so that they can be labelled.
+
+    data: as it was asked for; by default the run's own held-out text.
+    """
     settings = run.settings
-    if data:
-        return Sources(data, part="validation")
-    if settings.validation is not None:
-        return Sources(settings.validation, part="validation")
+    spec = data or settings.validation
+    if spec:
+        return Sources([spec] if isinstance(spec, str) else list(spec), part="validation")
     return Sources(settings.data, part="validation" if validation_files(settings.data) else "train")
 
 

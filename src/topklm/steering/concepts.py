@@ -169,6 +169,8 @@ def labelled_text(
     sizes = index.ask("SELECT bytes FROM documents ORDER BY document")["bytes"].to_numpy()[:count]
     documents = np.stack([index.starts[:count], sizes], axis=1).astype(np.int64)
     about = {"tokens_sha256": index.about["corpus"]["sha256"]}
+    asked = index.about.get("request", {}).get("data")
     packed = Packed(index.tokens[: int(ends[count - 1])], documents, about)
-    sources = documents_behind(run, index.about.get("request", {}).get("data"))
-    return LabelledText(packed, label(packed, tokenizer, sources, [judge.labeller]), judge, tokenizer)
+    return LabelledText(
+        packed, label(packed, tokenizer, documents_behind(run, asked), [judge.labeller]), judge, tokenizer
+    )
