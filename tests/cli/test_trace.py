@@ -43,6 +43,17 @@ def test_the_whole_trace_is_what_the_file_holds(run: str, capsys: Capture) -> No
     assert out.count("left out:") == 2
 
 
+def test_the_whole_trace_is_drawn_and_one_life_where_it_is_asked(
+    run: str, capsys: Capture, tmp_path: Path
+) -> None:
+    printed(capsys, "trace", run)
+    drawn = {path.name for path in (Path(run) / "trace").iterdir() if path.suffix in (".png", ".svg")}
+    names = ("emergence", "stability", "layers", "concepts")
+    assert drawn == {f"{name}.{ending}" for name in names for ending in ("png", "svg")}
+    printed(capsys, "trace", run, "L1/N3", "--figure", str(tmp_path / "life.svg"))
+    assert "L1/N3" in (tmp_path / "life.svg").read_text()
+
+
 def test_one_life_and_the_carriers_of_a_concept(run: str, capsys: Capture) -> None:
     life = as_json(capsys, "trace", run, "L1/N3")
     assert (life["format"], life["feature"]) == ("topklm.life/1", "L1/N3")
@@ -66,6 +77,10 @@ def test_one_life_and_the_carriers_of_a_concept(run: str, capsys: Capture) -> No
         (["--tokens", "50"], "holds a trace with tokens=2000"),
         (["L1/N3", "--source", "dense"], "no source 'dense'"),
         (["--twin", "nowhere"], "no dense twin in nowhere"),
+        (["--figure", "life.png"], "name a neuron"),
+        (["L1/N3", "--figure", "life.pdf"], ".png or .svg"),
+        (["L1/N3", "--figure", "nowhere/life.png"], "make it first"),
+        (["--other", "nowhere"], "there is no run nowhere"),
     ],
 )
 def test_mistakes_are_one_line(run: str, capsys: Capture, arguments: list[str], message: str) -> None:

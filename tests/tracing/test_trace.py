@@ -11,13 +11,13 @@ import torch
 
 from topklm.core.errors import InputError, Interrupted, RunError
 from topklm.data import Packed
-from topklm.features import PosthocNeurons, capture
+from topklm.features import FeatureSource, LayerNeurons, PosthocNeurons, capture
 from topklm.index import source_of
 from topklm.metrics.emergence import emergence
 from topklm.metrics.similarity import similarity
 from topklm.metrics.tokens import token_entropy, token_mass, top_tokens
 from topklm.model import SparseCodes
-from topklm.tracing import Trace, build, trace, units
+from topklm.tracing import Trace, plan, trace, units
 from topklm.tracing.checkpoints import OwnCheckpoints, TwinCheckpoints
 from topklm.tracing.measure import match
 from topklm.tracing.order import concept_order
@@ -199,7 +199,7 @@ def test_a_finished_trace_is_only_read(
     traced: Trace, twinned: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(traced.path)
-    monkeypatch.setattr(build, "find_probe", None)
+    monkeypatch.setattr(plan, "find_probe", None)
     trace(twinned, out=traced.path)
     assert contents(traced.path) == before
 
@@ -324,3 +324,42 @@ def test_the_file_is_strict_json(traced: Trace) -> None:
         raise AssertionError(name)
 
     json.loads((traced.path / "trace.json").read_text(), parse_constant=refuse)
+
+
+class Copies(OwnCheckpoints):
+    """The same neurons at some of the steps, as if they were features of another kind."""
+
+    names = ("copy",)
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self.steps = [4, 40]
+
+    def open(self, step: int) -> list[FeatureSource]:
+        """Give them their name."""
+        loaded = load(self.run.path, step=step)
+        return [LayerNeurons(loaded.model, loaded.tokenizer, k=self.run.settings.k, name="copy")]
+
+
+def test_other_sources_with_steps_of_their_own_are_traced_beside_the_neurons(
+    twinned: Path, tmp_path: Path
+) -> None:
+    traced = trace(
+        twinned,
+        data="stories:1",
+        tokens=1200,
+        controls=False,
+        others=[Copies(Run(twinned))],
+        out=tmp_path / "out",
+    )
+    assert traced.sources == {"topk": STEPS, "copy": [4, 40]}
+    copies, own = (
+        {one.step: one for one in traced.life("L0/N3", source=name).moments} for name in ("copy", "topk")
+    )
+    assert copies[4] == own[4]._replace(to_previous=None)
+    (pair,) = traced.about["identity_match"]["controls"]["copy"]["by_step"]
+    assert (pair["step"], pair["next"]) == (4, 40)
+    words = traced.about["senses"]["words"]  # the stories' words are looked at, though this text is too short
+    assert len(words) > 5
+    assert not any(one["enough"] or one["step"] is not None for one in words)
+    assert {one["kind"] for one in traced.about["concepts"]["found"]} >= {"lexical", "contextual"}

@@ -49,6 +49,7 @@ def draw_trace(content: Mapping[str, Any]) -> Text:
         Text(),
         _changes(content),
         *_concepts(content["concepts"]),
+        *_senses(content["senses"]),
         Text(),
         draw_layers(content["layers"]),
     ]
@@ -135,6 +136,17 @@ def _concepts(content: Mapping[str, Any]) -> list[Text]:
             None,
         )
     return lines
+
+
+def _senses(content: Mapping[str, Any]) -> list[Text]:
+    if not content["n"]:
+        return []
+    sources = {"topk": content, **content["controls"]}
+    parts = [
+        f"{name} {one['separated']} of {one['n']} words {sparkline(one['share'], highest=1.0)}"
+        for name, one in sources.items()
+    ]
+    return flow("senses apart", parts, None)
 
 
 def draw_layers(content: Mapping[str, Any]) -> Text:

@@ -6,32 +6,28 @@ and called again, it goes on with the units that are whole, and ends with the sa
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from ..core.errors import InputError, Interrupted, RunError
-from ..core.files import disk_full_is_said, existing, finite, locked, read_json, remove_partial, write_json
+from ..core.files import disk_full_is_said, existing, finite, locked, remove_partial, write_json
 from ..core.progress import counted
 from ..model import SparseCodes
 from ..training import Loaded, Run, load
-from ..training.run import load_run_tokenizer
 from . import units
 from .checkpoints import Checkpoints, OfRun, OwnCheckpoints, TwinCheckpoints
 from .layers import compare_layers, kept, read_layers
 from .measure import describe, match
-from .probe import Probe, find_probe, read_codes
-from .stored import ABOUT, PLAN, PLAN_FORMAT, UNITS, Trace
+from .plan import Plan, Say
+from .probe import read_codes
+from .stored import ABOUT, PLAN, UNITS, Trace
 from .summary import summarise
 from .units import Key
 
-TOKENS = 50_000
-"""Tokens of the probe text where nothing is said."""
-Say = Callable[[str], None]
 Codes = list[dict[int, SparseCodes]]
 """Of each source of a group: codes by site."""
 
@@ -78,9 +74,9 @@ def trace(
         "tokens": tokens,
         "lexicon": None if lexicon is None else str(lexicon),
     }
-    work = _Trace(opened, directory, say, console)
+    work = _Trace(Plan(opened, directory, say=say, console=console))
     with _writing(directory):
-        work.take_plan(request)
+        work.plan.take(request)
         work.add(OwnCheckpoints(opened))
         if controls:
             work.add_twin(twin)
@@ -91,24 +87,11 @@ def trace(
     return Trace.open(directory)
 
 
-def probe_of(
-    run: Run, directory: Path, *, say: Say = lambda message: None, console: Console | None = None
-) -> tuple[Probe, dict[str, Any]]:
-    """Find again the text of a finished trace, and its plan. Raises InputError where there is none."""
-    if not (directory / ABOUT).is_file():
-        raise InputError(f"there is no trace in {directory}; make one with: topklm trace {run.path}")
-    work = _Trace(run, directory, say, console)
-    work.take_plan({})
-    return work.checked_probe(), work.plan
-
-
 class _Trace:
     """One call."""
 
-    plan: dict[str, Any]
-
-    def __init__(self, run: Run, directory: Path, say: Say, console: Console | None) -> None:
-        self.run, self.directory, self.say, self.console = run, directory, say, console
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.run, self.directory, self.say = plan, plan.run, plan.directory, plan.say
         self.groups: list[tuple[Checkpoints, list[int]]] = []
         self.skipped: list[dict[str, Any]] = []
         self.left_out: dict[str, str] = {}
@@ -118,82 +101,6 @@ class _Trace:
     def units(self) -> Path:
         """Where the units lie."""
         return self.directory / UNITS
-
-    def take_plan(self, request: dict[str, Any]) -> None:
-        """Go on with the plan that is there, or make one. Raises InputError where another trace is."""
-        path = self.directory / PLAN
-        if not path.is_file():
-            if request["tokens"] is not None and request["tokens"] < 1:
-                raise InputError(f"tokens={request['tokens']} is not allowed; choose 1 or more")
-            self.request = {**request, "tokens": request["tokens"] or TOKENS}
-            self.plan = self._new_plan()
-            write_json(path, self.plan)
-            return
-        self.plan = read_json(path)
-        if not isinstance(self.plan, dict) or self.plan.get("format") != PLAN_FORMAT:
-            raise InputError(f"{path} is not of the format {PLAN_FORMAT}; choose another directory")
-        if self.plan["revision"] != self.run.revision:
-            raise InputError(
-                f"{self.directory} holds a trace of another model, revision {self.plan['revision'][:12]}; "
-                "choose another directory with --out, or delete it"
-            )
-        self.request = self.plan["request"]
-        for name, value in request.items():
-            if value is not None and value != self.request[name]:
-                raise InputError(
-                    f"{self.directory} holds a trace with {name}={self.request[name]!r}, not {value!r}; ask "
-                    "for the same, choose another directory with --out, or delete it"
-                )
-
-    @cached_property
-    def probe(self) -> Probe:
-        """Find and label the text; only work that is still to be done needs it."""
-        request = self.request
-        self.say("labelling the probe text")
-        found = find_probe(
-            self.run,
-            load_run_tokenizer(self.run),
-            self.directory / "text",
-            data=request["data"],
-            tokens=request["tokens"],
-            lexicon=request["lexicon"],
-            console=self.console,
-        )
-        if found.n_tokens < request["tokens"]:
-            self.say(f"the text has only {found.n_tokens:,} tokens, not {request['tokens']:,}: all are read")
-        return found
-
-    def checked_probe(self) -> Probe:
-        """Return the text. Raises InputError where it is not the one of the plan."""
-        if self.probe.sha256 != self.plan["corpus"]["sha256"]:
-            raise InputError(
-                f"{self.directory} holds a trace on another text than the same request gives now; choose "
-                "another directory with --out, or delete it"
-            )
-        return self.probe
-
-    def _new_plan(self) -> dict[str, Any]:
-        probe, oracle = self.probe, self.probe.oracle
-        names = probe.labels.names
-        return {
-            "format": PLAN_FORMAT,
-            "revision": self.run.revision,
-            "request": self.request,
-            "corpus": {"spec": probe.spec, "sha256": probe.sha256},
-            "n_tokens": probe.n_tokens,
-            "n_documents": len(probe.packed.documents),
-            "concepts": [
-                {"concept": name, "kind": kind, "family": family, "oracle_f1": f1, "tokens": count}
-                for name, kind, family, f1, count in zip(
-                    names,
-                    probe.labels.kinds,
-                    oracle.families,
-                    oracle.f1.nan_to_num(0.0).tolist(),
-                    oracle.positives.tolist(),
-                    strict=True,
-                )
-            ],
-        }
 
     def add_twin(self, twin: Path | str | None) -> None:
         """Add the controls of the dense twin, or say why not; a twin that is named must be there."""
@@ -226,8 +133,8 @@ class _Trace:
 
     def make_units(self) -> None:
         """Make what is missing, source by source, from the last checkpoint back."""
-        total = sum(len(usable) for _, usable in self.groups) * int(self.plan["n_tokens"])
-        with counted(self.console, "tracing", unit="tokens", total=total) as report:
+        total = sum(len(usable) for _, usable in self.groups) * self.plan.n_tokens
+        with counted(self.plan.console, "tracing", unit="tokens", total=total) as report:
             done = 0
             for group, usable in self.groups:
                 keys = [_keys(group, usable, place) for place in range(len(usable))]
@@ -248,11 +155,11 @@ class _Trace:
                         following = here
                     else:
                         following = None
-                    done += int(self.plan["n_tokens"])
+                    done += self.plan.n_tokens
                     report(done)
 
     def _read(self, group: Checkpoints, step: int) -> Codes:
-        probe = self.checked_probe()
+        probe = self.plan.checked_probe()
         sources = group.open(step)
         assert [one.name for one in sources] == list(group.names)
         self.kinds = [one.kind for one in sources]
@@ -269,7 +176,7 @@ class _Trace:
             if key.next is not None and following is not None:
                 after = {site: match(codes[site], following[place][site]) for site in codes}
             last = {site: match(codes[site], final[place][site]) for site in codes}
-            described = {site: describe(codes[site], self.probe) for site in codes}
+            described = {site: describe(codes[site], self.plan.probe) for site in codes}
             units.write(self.units, key, described, last, after, kind=self.kinds[place])
 
     def make_layers(self, sites: list[int]) -> dict[str, Any]:
@@ -284,11 +191,11 @@ class _Trace:
 
             def make(group: OfRun = group, step: int = step) -> dict[str, Any]:
                 loaded = load(group.run.path, step=step)
-                codes = read_layers(loaded, self.checked_probe(), k=settings.k, by=settings.topk_by)
+                codes = read_layers(loaded, self.plan.checked_probe(), k=settings.k, by=settings.topk_by)
                 return compare_layers(codes)
 
             self.say(f"layers of {name} at step {step}")
-            key = {"revision": group.weights(step), "corpus": self.plan["corpus"]["sha256"]}
+            key = {"revision": group.weights(step), "corpus": self.plan.content["corpus"]["sha256"]}
             layers[name] = {"step": step, **kept(self.units / f"layers-{name}.json", key, make)}
         main = layers.pop("topk")
         return {**main, "topk_layers": sites, "controls": layers}
@@ -296,7 +203,7 @@ class _Trace:
     def finish(self) -> None:
         """Sum up the units of this call's sources."""
         sources = {name: usable for group, usable in self.groups for name in group.names}
-        content = summarise(self.units, sources, self.plan, self.run)
+        content = summarise(self.units, sources, self.plan.content, self.run)
         content |= {
             "layers": self.make_layers([one["site"] for one in content["sites"]]),
             "skipped": self.skipped,

@@ -1,17 +1,20 @@
 """What is measured of every feature at one checkpoint, from its codes on the probe text alone."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy import sparse
 
-from ..metrics.batch import LIVE, positive, to_csr
+from ..metrics.batch import LIVE, Batch, positive, to_csr
 from ..metrics.entropies import entropies
+from ..metrics.examples import text_of
 from ..metrics.firings import kept_firings
 from ..metrics.labelled import CHOOSING, READING, concept_features, eligible
 from ..metrics.matching import assign
 from ..metrics.scores import ConceptCounts, ConceptScores
+from ..metrics.senses import Word, senses
 from ..metrics.similarity import Overlap, Similarity
 from ..model import SparseCodes
 from .probe import Probe
@@ -26,10 +29,11 @@ ASSIGNED = 2048
 
 
 class Described(NamedTuple):
-    """The features of one site at one checkpoint, as columns; and the best feature of each concept."""
+    """The features of one site at one checkpoint, as columns; the best feature of each concept and word."""
 
     features: dict[str, Any]
     concepts: dict[str, Any]
+    senses: dict[str, Any]
 
 
 def describe(codes: SparseCodes, probe: Probe) -> Described:
@@ -49,7 +53,7 @@ def describe(codes: SparseCodes, probe: Probe) -> Described:
         "top_tokens": top_tokens(codes, probe),
         "concepts": top_concepts(scores, probe.labels.names),
     }
-    return Described(features, _best_features(scores, probe.labels.names))
+    return Described(features, _best_features(scores, probe.labels.names), word_senses(batch, probe.words))
 
 
 def top_tokens(codes: SparseCodes, probe: Probe) -> list[list[dict[str, Any]]]:
@@ -97,6 +101,19 @@ def _best_features(scores: ConceptScores, names: tuple[str, ...]) -> dict[str, A
         "index": [int(one) if ok else None for one, ok in zip(chosen.feature, there, strict=True)],
         "f1": chosen.f1.numpy(),
         "chosen_f1": chosen.chosen_f1.numpy(),
+    }
+
+
+def word_senses(batch: Batch, words: Sequence[Word]) -> dict[str, Any]:
+    """Say for each ambiguous word which feature tells its meanings apart, and how well."""
+    found = senses(text_of(batch), words)
+    return {
+        "word": [one.word for one in found],
+        "index": [one.feature if one.feature >= 0 else None for one in found],
+        "auroc": [one.auroc.value for one in found],
+        "ratio": [one.ratio for one in found],
+        "separated": [one.separated for one in found],
+        "enough": [one.enough for one in found],
     }
 
 

@@ -1,5 +1,6 @@
 """Which concepts come first: the step at which each has a feature, against its frequency and its family."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from ..core.stats import Estimate, interval
 from ..metrics.emergence import emergence
 from ..metrics.labelled import LABELLED
 from ..metrics.oracle import FAMILIES
+from . import units
 from .series import Array, Series
 
 RESAMPLES = 1000
@@ -40,6 +42,35 @@ def concept_order(one: Series, concepts: list[dict[str, Any]]) -> dict[str, Any]
         "order": _order(when[scored], [rows[place] for place in scored]),
         "by_family": {name: _family(rows, one.steps, name) for name in FAMILIES},
     }
+
+
+def sense_order(directory: Path, one: Series) -> dict[str, Any]:
+    """Say when the meanings of each ambiguous word come apart.
+
+    A word's senses are separated from the first checkpoint on from which some feature of some site keeps
+    them apart (see `metrics.senses`). `auroc`: of the best feature, by checkpoint; null where none fires on
+    the word often enough. Words that occur too rarely have `enough` false.
+    """
+    tables = [units.read_senses(directory, one.source, step).to_pylist() for step in one.steps]
+    words = list(dict.fromkeys(row["word"] for row in tables[-1]))
+    found = []
+    for word in words:
+        rows = [[row for row in table if row["word"] == word] for table in tables]
+        apart = np.array([float(any(row["separated"] for row in own)) for own in rows])
+        when = int(emergence(torch.from_numpy(apart)[:, None])[0])
+        known = [[row["auroc"] for row in own if row["index"] is not None] for own in rows]
+        found.append(
+            {
+                "word": word,
+                "enough": any(row["enough"] for row in rows[-1]),
+                "step": one.steps[when] if when < len(one.steps) else None,
+                "auroc": [max(values) if values else None for values in known],
+            }
+        )
+    scored = [row for row in found if row["enough"]]
+    steps = [row["step"] for row in scored if row["step"] is not None]
+    shares = [sum(found <= step for found in steps) / len(scored) if scored else None for step in one.steps]
+    return {"n": len(scored), "separated": len(steps), "share": shares, "words": found}
 
 
 def _family(rows: list[dict[str, Any]], steps: list[int], family: str) -> dict[str, Any]:

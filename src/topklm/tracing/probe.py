@@ -15,7 +15,15 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from ..concepts import ConceptLabels, StoryConcepts, TokenClasses, english, label, read_lexicon
+from ..concepts import (
+    ConceptLabels,
+    StoryConcepts,
+    TokenClasses,
+    english,
+    label,
+    read_lexicon,
+    story_words,
+)
 from ..core.errors import InputError
 from ..data import Packed
 from ..data.tokenizer import token_bytes, vocabulary_size
@@ -24,6 +32,7 @@ from ..features.hooks import read_sites
 from ..index.text import documents_behind, find_text
 from ..metrics.batch import Batch, take_rows
 from ..metrics.oracle import Oracle, TypeOracle
+from ..metrics.senses import Word
 from ..model import SparseCodes
 from ..training import Run
 
@@ -64,6 +73,11 @@ class Probe:
         nothing = SparseCodes.from_dense(torch.zeros(self.n_tokens, 1))
         oracle.update(self.labels.batch(nothing, self.ids))
         return oracle.result()
+
+    @cached_property
+    def words(self) -> list[Word]:
+        """The ambiguous words whose meanings are labelled; only the stories have any."""
+        return story_words(self.labels) if set(StoryConcepts().names) <= set(self.labels.names) else []
 
     def batch(self, codes: SparseCodes) -> Batch:
         """Put the codes of the whole text beside ids and labels."""

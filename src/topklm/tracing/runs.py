@@ -22,9 +22,9 @@ from ..metrics.labelled import LABELLED, concept_features
 from ..metrics.scores import ConceptCounts
 from ..model import SparseCodes
 from ..training import Loaded, Run, load
-from .build import Say, probe_of
 from .checkpoints import CALIBRATION_TOKENS
 from .layers import kept
+from .plan import Plan, Say
 from .probe import Probe, read_codes
 from .stored import RUNS, UNITS
 
@@ -50,18 +50,21 @@ def compare_runs(
     """
     opened = run if isinstance(run, Run) else Run(run)
     directory = opened.path / "trace" if out is None else Path(out)
-    probe, plan = probe_of(opened, directory, say=say, console=console)
+    planned = Plan.of_finished(opened, directory, say=say, console=console)
+    probe, plan = planned.checked_probe(), planned.content
     base = load(opened.path)
     compared = [load(one.path if isinstance(one, Run) else one) for one in others]
     for one in compared:
         _check(base, one)
-    pairs, concepts = [], {}
+    pairs: list[dict[str, Any]] = []
+    concepts: dict[str, tuple[str, dict[str, float]]] = {}  # by revision: a run given twice counts once
     with locked(directory), counted(console, "comparing", unit="runs", total=len(compared)) as report:
-        concepts[_name(opened)] = _concepts_of(base, probe, directory, plan)
+        concepts[str(opened.revision)] = _name(opened), _concepts_of(base, probe, directory, plan)
         for place, one in enumerate(compared):
             say(f"comparing with {one.run.path}")
             pairs.append(_pair(base, one, probe, directory, plan))
-            concepts[_name(one.run)] = _concepts_of(one, probe, directory, plan)
+            found = _concepts_of(one, probe, directory, plan)
+            concepts[str(one.run.revision)] = _name(one.run), found
             report(place + 1)
         content = {
             "format": FORMAT,
@@ -71,7 +74,7 @@ def compare_runs(
             "corpus": plan["corpus"],
             "n_tokens": plan["n_tokens"],
             "pairs": pairs,
-            "concepts": _found_by(concepts),
+            "concepts": _found_by(list(concepts.values())),
         }
         write_json(directory / RUNS, content)
     return content
@@ -163,15 +166,14 @@ def _concepts_of(loaded: Loaded, probe: Probe, directory: Path, plan: dict[str, 
     return kept(path, key, make)
 
 
-def _found_by(concepts: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _found_by(concepts: list[tuple[str, dict[str, float]]]) -> dict[str, Any]:
     """Say which concepts all runs find, some, or none."""
-    runs = list(concepts)
-    names = sorted({name for found in concepts.values() for name in found})
-    by_name = {name: [run for run in runs if concepts[run].get(name, 0.0) >= LABELLED] for name in names}
+    names = sorted({name for _, scores in concepts for name in scores})
+    by_name = {name: [run for run, scores in concepts if scores.get(name, 0.0) >= LABELLED] for name in names}
     return {
         "threshold": LABELLED,
-        "runs": runs,
-        "all": [name for name, found in by_name.items() if len(found) == len(runs)],
-        "some": {name: found for name, found in by_name.items() if 0 < len(found) < len(runs)},
+        "runs": [run for run, _ in concepts],
+        "all": [name for name, found in by_name.items() if len(found) == len(concepts)],
+        "some": {name: found for name, found in by_name.items() if 0 < len(found) < len(concepts)},
         "none": [name for name, found in by_name.items() if not found],
     }

@@ -12,7 +12,7 @@ from ..core.stats import Estimate, bootstrap_ratio, interval
 from ..metrics.emergence import EMERGED, emergence, turnover
 from ..metrics.labelled import LABELLED
 from ..training import Run
-from .order import concept_order
+from .order import concept_order, sense_order
 from .series import Array, Series, read_series
 from .stored import FORMAT
 
@@ -49,6 +49,7 @@ def summarise(
         "emergence": _with_controls(series, emerging, {"permuted": emerging(main, by_chance=True)}),
         "features": _with_controls(series, counted, {}),
         "changes": _with_controls(series, changes, {}),
+        "senses": _with_controls(series, lambda one: sense_order(directory, one), {}),
         "concepts": _with_controls(series, lambda one: concept_order(one, plan["concepts"]), {}),
     }
 

@@ -15,7 +15,7 @@ from .measure import Described, Matched
 
 Array = np.ndarray[Any, Any]
 FORMAT = "topklm.trace-unit/1"
-ABOUT, FEATURES, CONCEPTS = "unit.json", "features.parquet", "concepts.parquet"
+ABOUT, FEATURES, CONCEPTS, SENSES = "unit.json", "features.parquet", "concepts.parquet", "senses.parquet"
 TOP_TOKENS = pa.list_(pa.struct([("token", pa.uint32()), ("text", pa.string()), ("share", pa.float64())]))
 TOP_CONCEPTS = pa.list_(pa.struct([("concept", pa.string()), ("f1", pa.float64())]))
 _MATCH = [
@@ -53,6 +53,19 @@ CONCEPT_SCHEMA = pa.schema(
 )
 
 
+SENSE_SCHEMA = pa.schema(
+    [
+        ("word", pa.string()),
+        ("site", pa.uint16()),
+        ("index", pa.uint32()),
+        ("auroc", pa.float64()),
+        ("ratio", pa.float64()),
+        ("separated", pa.bool_()),
+        ("enough", pa.bool_()),
+    ]
+)
+
+
 class Key(NamedTuple):
     """What decides a unit; one made from anything else is made anew."""
 
@@ -74,7 +87,7 @@ class Key(NamedTuple):
 def is_whole(units: Path, key: Key) -> bool:
     """Tell whether a unit is there, undamaged, and made from just this."""
     directory = units / key.name
-    if not directory.is_dir() or damage(directory, required=[ABOUT, FEATURES, CONCEPTS]) is not None:
+    if not directory.is_dir() or damage(directory, required=[ABOUT, FEATURES, CONCEPTS, SENSES]) is not None:
         return False
     return bool(read_json(directory / ABOUT) == _about(key))
 
@@ -97,13 +110,13 @@ def write(
         for site, one in described.items()
     ]
     pq.write_table(pa.concat_tables(tables), partial / FEATURES, compression="zstd")
-    concepts = [
-        pa.table({**one.concepts, "site": [site] * len(one.concepts["concept"])})
-        .select(CONCEPT_SCHEMA.names)
-        .cast(CONCEPT_SCHEMA)
-        for site, one in described.items()
-    ]
-    pq.write_table(pa.concat_tables(concepts), partial / CONCEPTS, compression="zstd")
+    for name, schema in ((CONCEPTS, CONCEPT_SCHEMA), (SENSES, SENSE_SCHEMA)):
+        parts = []
+        for site, one in described.items():
+            columns = one.concepts if name == CONCEPTS else one.senses
+            count = len(next(iter(columns.values())))
+            parts.append(pa.table({**columns, "site": [site] * count}).select(schema.names).cast(schema))
+        pq.write_table(pa.concat_tables(parts), partial / name, compression="zstd")
     write_json(partial / ABOUT, _about(key))
     seal(partial, units / key.name)
 
@@ -116,6 +129,11 @@ def read(units: Path, source: str, step: int, *, columns: list[str] | None = Non
 def read_concepts(units: Path, source: str, step: int) -> pa.Table:
     """Read a unit's concepts: for each site and concept its best feature."""
     return _read(units / f"{source}-{step:012d}" / CONCEPTS, None)
+
+
+def read_senses(units: Path, source: str, step: int) -> pa.Table:
+    """Read a unit's ambiguous words: for each site and word the feature that tells its meanings apart."""
+    return _read(units / f"{source}-{step:012d}" / SENSES, None)
 
 
 def _read(path: Path, columns: list[str] | None) -> pa.Table:
