@@ -25,6 +25,7 @@ from . import (
     read,
     steer,
     stories,
+    trace,
     train,
 )
 from .output import say
@@ -56,6 +57,7 @@ app.command("steer", short_help="Write with neurons changed, side by side.")(ste
 app.command("evaluate-steering", short_help="Measure steering, with its references.")(
     evaluate_steering.evaluate_steering
 )
+app.command("trace", short_help="Follow how neurons form over checkpoints.")(trace.trace)
 app.command("export", short_help="Write an index in another tool's format.")(export.export)
 app.command("info", short_help="Show what a run is.")(info.info)
 
