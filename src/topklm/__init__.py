@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .metrics.tokens import token_entropy, token_mass
     from .model import SparseCodes, TopK, TopKLMConfig, TopKLMForCausalLM, TopKLMModel, topk
     from .steering import Edit, effect, steer
+    from .tracing import Trace, trace
     from .training.loop import resume, train
     from .training.presets import preset
     from .training.run import Run, load
@@ -63,6 +64,7 @@ __all__ = [
     "TopKLMError",
     "TopKLMForCausalLM",
     "TopKLMModel",
+    "Trace",
     "TrainSettings",
     "TrainingError",
     "build_index",
@@ -80,6 +82,7 @@ __all__ = [
     "token_entropy",
     "token_mass",
     "topk",
+    "trace",
     "train",
 ]
 
@@ -106,6 +109,7 @@ _MODULES = {
     "metrics.tokens": ("token_entropy", "token_mass"),
     "model": ("SparseCodes", "TopK", "TopKLMConfig", "TopKLMForCausalLM", "TopKLMModel", "topk"),
     "steering": ("Edit", "effect", "steer"),
+    "tracing": ("Trace", "trace"),
     "training.loop": ("resume", "train"),
     "training.presets": ("preset",),
     "training.run": ("Run", "load"),

@@ -26,6 +26,7 @@ from . import (
     steer,
     stories,
     sweep,
+    trace,
     train,
 )
 from .output import say
@@ -58,6 +59,7 @@ app.command("evaluate-steering", short_help="Measure steering, with its referenc
     evaluate_steering.evaluate_steering
 )
 app.command("sweep", short_help="Train many variants and compare them.")(sweep.sweep)
+app.command("trace", short_help="Follow how neurons form over checkpoints.")(trace.trace)
 app.command("export", short_help="Write an index in another tool's format.")(export.export)
 app.command("info", short_help="Show what a run is.")(info.info)
 

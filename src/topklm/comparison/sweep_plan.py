@@ -161,7 +161,8 @@ def _named(changes: Mapping[str, Any]) -> str:
 def _add(variants: dict[str, dict[str, Any]], name: str, changes: dict[str, Any]) -> None:
     if not NAME.fullmatch(name) or len(name) > 100:
         raise InputError(
-            f"{name!r} is no name for a directory: letters, digits and . _ = , + - make one; list: gives settings a name"
+            f"{name!r} is no name for a directory: letters, digits and . _ = , + - make one; "
+            "list: gives settings a name"
         )
     if name in variants:
         raise InputError(f"{name!r} is there twice")

@@ -1,5 +1,6 @@
 """From a run to a feature source by name: `topk`, or one of the controls."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,38 +64,59 @@ def source_of(
 
 def _of_twin(loaded: Loaded, name: str, *, step: int | None, twin: Path | str | None) -> FeatureSource:
     run = loaded.run
+    dense = loaded if run.settings.dense else open_twin(run, step=step, twin=twin)
+    return twin_sources(dense, run, [name])[0]
+
+
+def twin_directory(run: Run, twin: Path | str | None = None) -> Path:
+    """Say where the dense twin of a run lies: `twin` in the run, or where one is named."""
+    return run.path / "twin" if twin is None else Path(twin)
+
+
+def open_twin(run: Run, *, step: int | None = None, twin: Path | str | None = None) -> Loaded:
+    """Load the dense twin of a run, or a tracing checkpoint of it. Raises RunError where there is none."""
+    directory = twin_directory(run, twin)
+    if not directory.is_dir():
+        raise RunError(
+            f"this source needs the dense twin, and there is none in {directory}; train "
+            f"it with: topklm train --config {run.path} --dense --out {run.path}/twin"
+        )
+    loaded = load(directory, step=step)
+    if not loaded.run.settings.dense:
+        raise RunError(f"{directory} is no dense twin: it has TopK layers")
+    if fingerprint(loaded.tokenizer) != run.about.get("tokenizer_sha256"):
+        raise RunError(f"{directory} is no twin of {run.path}: its tokenizer is another")
+    return loaded
+
+
+def twin_sources(
+    twin: Loaded, run: Run, names: Sequence[str], *, calibration_tokens: int = CALIBRATION_TOKENS
+) -> list[FeatureSource]:
+    """Make the sources `dense` and `posthoc` of a loaded twin, at a run's TopK layers and k.
+
+    calibration_tokens: so much of the twin's training text sets the thresholds of `dense`.
+    """
     settings = run.settings
-    if not settings.dense:
-        directory = run.path / "twin" if twin is None else Path(twin)
-        if not directory.is_dir():
-            raise RunError(
-                f"the source {name!r} needs the dense twin, and there is none in {directory}; train it with: "
-                f"topklm train --config {run.path} --dense --out {run.path}/twin"
-            )
-        loaded = load(directory, step=step)
-        if not loaded.run.settings.dense:
-            raise RunError(f"{directory} is no dense twin: it has TopK layers")
-        if fingerprint(loaded.tokenizer) != run.about.get("tokenizer_sha256"):
-            raise RunError(f"{directory} is no twin of {run.path}: its tokenizer is another")
     layers = settings.topk_layers
     sites = tuple(range(settings.depth - settings.n_nontopk)) if layers is None else tuple(layers)
     if not sites:
         raise InputError(f"the settings of {run.path} name no TopK layer, so there is no site to read")
-    if name == "posthoc":
-        return PosthocNeurons(loaded.model, loaded.tokenizer, sites=sites, k=settings.k, by=settings.topk_by)
-    thresholds = dense_thresholds(
-        loaded.model,
-        _calibration_blocks(loaded),
-        sites=sites,
-        share=settings.k / settings.width,
-    )
-    return DenseNeurons(loaded.model, loaded.tokenizer, thresholds=thresholds)
+    made: list[FeatureSource] = []
+    for name in names:
+        if name == "posthoc":
+            by = settings.topk_by
+            made.append(PosthocNeurons(twin.model, twin.tokenizer, sites=sites, k=settings.k, by=by))
+            continue
+        blocks = _calibration_blocks(twin, calibration_tokens)
+        thresholds = dense_thresholds(twin.model, blocks, sites=sites, share=settings.k / settings.width)
+        made.append(DenseNeurons(twin.model, twin.tokenizer, thresholds=thresholds))
+    return made
 
 
-def _calibration_blocks(loaded: Loaded) -> Any:
+def _calibration_blocks(loaded: Loaded, tokens: int) -> Any:
     """Take the first whole blocks of the training text, shape (block, context)."""
     packed = Packed.open(loaded.run.path / "data", "train")
     context = loaded.model.config.max_position_embeddings
-    tokens = packed.tokens[:CALIBRATION_TOKENS]
-    count = max(1, len(tokens) // context)
-    return torch.from_numpy(tokens[: count * context].astype(np.int64)).view(count, -1)
+    ids = packed.tokens[:tokens]
+    count = max(1, len(ids) // context)
+    return torch.from_numpy(ids[: count * context].astype(np.int64)).view(count, -1)
