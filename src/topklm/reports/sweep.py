@@ -78,8 +78,8 @@ def markdown(lines: Sequence[Line], *, failed: Mapping[str, str]) -> str:
     seeds = sorted({seed for line in lines for seed in line.losses})
     text += (
         f"\nSeeds {', '.join(map(str, seeds))}. Held-out loss in nats per token; differences: mean over "
-        "shared seeds, with a paired t-interval (95 %) where there are two seeds or more. Live: fires on more "
-        "than 1 token in 10,000. Token entropy in bits, over 256 random firings a neuron.\n"
+        "shared seeds, with a paired t-interval (95 %) where there are two seeds or more. Live: fires on "
+        "more than 1 token in 10,000. Token entropy in bits, over 256 random firings a neuron.\n"
     )
     for name, reason in failed.items():
         text += f"\nFailed: {name}: {reason}\n"
