@@ -16,6 +16,7 @@ from .core.lazy import lazy_names
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .comparison import measure
     from .concepts.labels import ConceptLabels
     from .core.errors import (
         CorpusError,
@@ -74,6 +75,7 @@ __all__ = [
     "held_out",
     "load",
     "load_corpus",
+    "measure",
     "pack",
     "preset",
     "resume",
@@ -87,6 +89,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "comparison.measuring": ("measure",),
     "concepts.labels": ("ConceptLabels",),
     "core.errors": (
         "CorpusError",

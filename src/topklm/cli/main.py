@@ -25,6 +25,7 @@ from . import (
     read,
     steer,
     stories,
+    sweep,
     trace,
     train,
 )
@@ -57,6 +58,7 @@ app.command("steer", short_help="Write with neurons changed, side by side.")(ste
 app.command("evaluate-steering", short_help="Measure steering, with its references.")(
     evaluate_steering.evaluate_steering
 )
+app.command("sweep", short_help="Train many variants and compare them.")(sweep.sweep)
 app.command("trace", short_help="Follow how neurons form over checkpoints.")(trace.trace)
 app.command("export", short_help="Write an index in another tool's format.")(export.export)
 app.command("info", short_help="Show what a run is.")(info.info)

@@ -21,7 +21,6 @@ from ..core.progress import counted
 from ..features import FeatureSource
 from ..index.sources import NAMES, source_of
 from ..metrics.batch import Row
-from ..metrics.null import DRAWS
 from ..training import Loaded, Run, load
 from . import naming
 from .annotate import Annotated, annotate, promoted_of
@@ -47,17 +46,18 @@ class Settings:
     """Columns whose values are probed as labels of documents; default: all that tell documents apart."""
     embedding: str | None = None
     """A sentence-transformers model; default: static vectors of the text itself."""
-    probed: int = 8
+    probed: int = 6
     """Concepts of each family (lexical, mixed, contextual) that are probed."""
-    examples: int = 400
+    examples: int = 300
     """Examples of each side of a probed concept."""
     sense_examples: int = 1000
     """Occurrences of each meaning of an ambiguous word, and of its topic's words."""
-    head_tokens: int = 60_000
+    head_tokens: int = 40_000
     """Tokens of the text on which features are named."""
-    null_tokens: int = 20_000
+    null_tokens: int = 10_000
     """Tokens of the text on which the permutation null is drawn."""
-    null_draws: int = DRAWS
+    null_draws: int = 39
+    """The least p-value is 1 / (1 + draws)."""
     seed: int = 0
     """Of the controls' random weights and shuffles."""
 
