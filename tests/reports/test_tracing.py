@@ -110,7 +110,7 @@ def test_a_life_is_a_line_a_checkpoint() -> None:
     assert lines[0] == "L0/N1 of topk: is what it ends as from step 10 on"
     assert " ".join(lines[-1].split()) == "10 live 1.0% 2.00 1.00 0.50 sea 0.75 ' sea' 50.0%"
     assert lines[-3].split() == ["0", "dead", "1.0%", "-", "0.00", "-"]
-    assert "never comes to" in draw_life(life()._replace(emergence=None)).plain
+    assert "does not fire at the end" in draw_life(life()._replace(emergence=None)).plain
 
 
 def test_carriers_show_at_which_checkpoints_they_told_it() -> None:

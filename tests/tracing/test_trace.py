@@ -17,7 +17,7 @@ from topklm.metrics.emergence import emergence
 from topklm.metrics.similarity import similarity
 from topklm.metrics.tokens import token_entropy, token_mass, top_tokens
 from topklm.model import SparseCodes
-from topklm.tracing import Trace, plan, trace, units
+from topklm.tracing import Trace, build, plan, trace, units
 from topklm.tracing.checkpoints import OwnCheckpoints, TwinCheckpoints
 from topklm.tracing.measure import match
 from topklm.tracing.order import concept_order
@@ -200,6 +200,7 @@ def test_a_finished_trace_is_only_read(
 ) -> None:
     before = contents(traced.path)
     monkeypatch.setattr(plan, "find_probe", None)
+    monkeypatch.setattr(build, "summarise", None)
     trace(twinned, out=traced.path)
     assert contents(traced.path) == before
 

@@ -17,7 +17,7 @@ def trace(
     path: RunPath,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NEURON]", help="Such as L3/N17: show this one's life.", show_default=False),
+        typer.Argument(metavar="NEURON", help="Such as L3/N17: show this one's life.", show_default=False),
     ] = None,
     concept: Annotated[
         str | None, typer.Option(metavar="NAME", help="Show all neurons that ever told this concept.")

@@ -58,10 +58,16 @@ def _steps_axis(axes: Any, steps: Sequence[int], skipped: Sequence[int]) -> None
     """Scale steps so that 0 and the doubling first ones have room, and mark what was skipped."""
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xlim(0, max(steps) * 1.08 if steps else 1)
-    for place, step in enumerate(sorted(set(skipped))):
-        axes.axvline(step, color="0.3", linewidth=0.9, linestyle=":")
-        axes.text(step, 1.0, "skipped" if place == 0 else "", rotation=90, fontsize=6, va="top", ha="right",
-                  transform=axes.get_xaxis_transform())  # fmt: skip
+    _mark_skipped(axes, skipped)
+
+
+def _mark_skipped(axes: Any, places: Sequence[float]) -> None:
+    """Draw a dotted line wherever a checkpoint is missing."""
+    for number, place in enumerate(sorted(set(places))):
+        axes.axvline(place, color="0.3", linewidth=0.9, linestyle=":")
+        if number == 0:
+            where = {"transform": axes.get_xaxis_transform(), "va": "top", "ha": "right"}
+            axes.text(place, 1.0, "skipped", rotation=90, fontsize=6, **where)
 
 
 def _skipped(content: Mapping[str, Any], source: str = "topk") -> list[int]:
@@ -120,14 +126,14 @@ def stability_figure(content: Mapping[str, Any], path: Path | str) -> None:
         axes.set_ylabel("identity match")
         axes.set_xlabel("training step of the later checkpoint")
         axes.set_title(
-            "live features whose most similar feature at the next checkpoint has the same index; grey: the "
-            "half that is reported",
+            "live features whose most similar feature at the next checkpoint has the same index\n"
+            "grey: the half of training that is reported",
             loc="left",
         )
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=3)
         _steps_axis(axes, content["checkpoints"], _skipped(content))
 
-    save(path, (7.5, 4.4), draw)
+    save(path, (7.5, 4.8), draw)
 
 
 def layers_figure(content: Mapping[str, Any], path: Path | str) -> None:
@@ -144,12 +150,13 @@ def layers_figure(content: Mapping[str, Any], path: Path | str) -> None:
                     ("same_index_cosine", "cosine, same index"),
                 )
             ):
-                _heat(axes[row, column], one, measure, f"{TITLES.get(name, name)}\n{title}")
+                heading = "before training" if name == "initialisation" else TITLES.get(name, name)
+                _heat(axes[row, column], one, measure, f"{heading}\n{title}", layers["topk_layers"])
 
     save(path, (3.1 * (1 + len(content["layers"]["controls"])), 6), draw)
 
 
-def _heat(axes: Any, one: Mapping[str, Any], measure: str, title: str) -> None:
+def _heat(axes: Any, one: Mapping[str, Any], measure: str, title: str, topk_layers: Sequence[int]) -> None:
     layers = one["layers"]
     values = np.full((len(layers), len(layers)), np.nan)
     for pair in one["pairs"]:
@@ -160,8 +167,9 @@ def _heat(axes: Any, one: Mapping[str, Any], measure: str, title: str) -> None:
         if np.isfinite(value):
             colour = "white" if value > 0.5 else "black"
             axes.text(b, a, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(layers)), labels=[f"L{layer}" for layer in layers])
-    axes.set_yticks(range(len(layers)), labels=[f"L{layer}" for layer in layers])
+    labels = [f"L{layer}" if layer in topk_layers else f"L{layer}, dense" for layer in layers]
+    axes.set_xticks(range(len(layers)), labels=labels, fontsize=8)
+    axes.set_yticks(range(len(layers)), labels=labels, fontsize=8)
     axes.tick_params(length=0)
     axes.set_title(title, fontsize=8)
 
@@ -200,53 +208,55 @@ def concepts_figure(content: Mapping[str, Any], path: Path | str) -> None:
 
 
 def life_figure(life: Any, path: Path | str, *, skipped: Sequence[int] = ()) -> None:
-    """Draw one feature's life: similarity to its final self and to the previous one, density, entropy, F1."""
+    """Draw one feature's life, its checkpoints evenly spaced, with its strongest token above each.
+
+    Similarity to its final self and to what it was before, F1 of its best concept; density; token entropy.
+    """
+    moments = life.moments
+    steps = [one.step for one in moments]
+    x = range(len(steps))
 
     def draw(figure: Any) -> None:
-        moments = life.moments
-        steps = [one.step for one in moments]
         upper, middle, lower = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 2))
-        upper.plot(steps, [one.to_final for one in moments], label="to its final self", **_style(0))
-        upper.plot(steps, _numbers([one.to_previous for one in moments]), label="to the previous checkpoint",
-                   **_style(1))  # fmt: skip
-        upper.plot(steps, [_f1(one) for one in moments], label="F1 of its best concept", **_style(2))
+        before = _numbers([one.to_previous for one in moments])
+        upper.plot(x, [one.to_final for one in moments], label="cosine with its final self", **_style(0))
+        upper.plot(x, before, label="cosine with the previous checkpoint's", **_style(1))
+        upper.plot(x, [_f1(one) for one in moments], label="F1 of its best concept", **_style(2))
         if life.emergence is not None:
-            upper.axvline(life.emergence, color="0.5", linewidth=0.8)
+            upper.axvline(steps.index(life.emergence), color="0.5", linewidth=0.8)
         upper.set_ylim(-0.03, 1.03)
-        upper.legend(frameon=False, fontsize=7)
-        upper.set_title(f"{life.feature} of {life.source}", loc="left")
-        middle.plot(steps, [100 * one.density for one in moments], **_style(0))
+        figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=3)
+        tokens = upper.secondary_xaxis("top")
+        tokens.set_xticks(
+            list(x), labels=[_token(one) for one in moments], rotation=60, ha="left", fontsize=7
+        )
+        tokens.tick_params(length=0)
+        when = "" if life.emergence is None else f", emerged at step {life.emergence:,}"
+        upper.set_title(f"{life.feature} of {life.source}{when}; above: its strongest token", loc="left")
+        middle.plot(x, [100 * one.density for one in moments], **_style(0))
         middle.set_ylabel("density, %")
-        lower.plot(steps, _numbers([one.token_entropy for one in moments]), **_style(0))
+        lower.plot(x, _numbers([one.token_entropy for one in moments]), **_style(0))
         lower.set_ylabel("token entropy, bits")
-        lower.set_xlabel("training step")
+        lower.set_xlabel("checkpoint (training step)")
+        lower.set_xticks(list(x), labels=[f"{step:,}" for step in steps], rotation=90, fontsize=7)
         for axes in (upper, middle, lower):
-            _steps_axis(axes, steps, skipped)
-        for one, top in zip(moments, _said(moments), strict=True):
-            if top:
-                upper.annotate(top, (one.step, one.to_final), fontsize=6, rotation=30, xytext=(2, 4),
-                               textcoords="offset points")  # fmt: skip
+            _mark_skipped(axes, [float(np.interp(step, steps, x)) for step in skipped])
 
-    save(path, (7.5, 6), draw)
+    save(path, (7.5, 6.4), draw)
 
 
 def _f1(moment: Any) -> float:
     return float(moment.concepts[0]["f1"]) if moment.concepts else float("nan")
 
 
-def _said(moments: Sequence[Any]) -> list[str]:
-    """Name the strongest token wherever it is another than at the checkpoint before."""
+def _token(moment: Any) -> str:
+    """Name a feature's strongest token; a dollar sign would begin a formula."""
     from .text import visible
 
-    said, before = [], None
-    for one in moments:
-        top = (
-            visible(one.top_tokens[0]["text"].strip() or one.top_tokens[0]["text"]) if one.top_tokens else ""
-        )
-        top = top.replace("$", r"\$")
-        said.append("" if top == before else top)
-        before = top
-    return said
+    if not moment.top_tokens:
+        return "-"
+    text = moment.top_tokens[0]["text"]
+    return visible(text.strip() or text, longest=12).replace("$", r"\$")
 
 
 def _numbers(values: Sequence[float | None]) -> list[float]:

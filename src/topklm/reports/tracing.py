@@ -11,6 +11,7 @@ from .text import percent, quoted
 
 SHOWN_TOKENS = 3
 SHOWN_CONCEPTS = 12
+SHOWN_CARRIERS = 30
 
 
 def sparkline(values: Sequence[float | None], *, highest: float | None = None) -> str:
@@ -236,7 +237,7 @@ def draw_life(life: Any) -> Text:
         "top tokens",
     )
     when = (
-        "never comes to what it ends as"
+        "does not fire at the end"
         if life.emergence is None
         else (f"is what it ends as from step {life.emergence:,} on")
     )
@@ -264,13 +265,15 @@ def draw_carriers(concept: str, rows: Sequence[Mapping[str, Any]], steps: Sequen
             "".join("█" if step in row["steps"] else "·" for step in steps),
             f"{row['steps'][0]:,} to {row['steps'][-1]:,}",
         )
-        for row in rows
+        for row in rows[:SHOWN_CARRIERS]
     ]
     title = f"{concept}: {len(rows)} features told it at some checkpoint (held-out F1 of at least 0.5)"
     if not shown:
         return Text(title)
     head = ("feature", "F1 at the end", "highest", "checkpoints", "steps")
-    return Text("\n").join([Text(title), table(head, shown)])
+    more = len(rows) - len(shown)
+    rest = [Text(f"{more} more; --json has all", "dim")] if more else []
+    return Text("\n").join([Text(title), table(head, shown), *rest])
 
 
 def _interval(one: Mapping[str, Any], digits: int = 3) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 
 from rich.console import Console
 
+from .. import __version__
 from ..core.errors import InputError, Interrupted, RunError
-from ..core.files import disk_full_is_said, existing, finite, locked, remove_partial, write_json
+from ..core.files import disk_full_is_said, existing, finite, locked, read_json, remove_partial, write_json
 from ..core.progress import counted
 from ..model import SparseCodes
 from ..training import Loaded, Run, load
@@ -82,8 +83,9 @@ def trace(
             work.add_twin(twin)
         for one in others:
             work.add(one)
-        work.make_units()
-        work.finish()
+        made = work.make_units()
+        if made or not work.is_summed_up():
+            work.finish()
     return Trace.open(directory)
 
 
@@ -131,8 +133,9 @@ class _Trace:
         if isinstance(group, OfRun):
             self.models |= dict.fromkeys(group.names, (group, usable))
 
-    def make_units(self) -> None:
-        """Make what is missing, source by source, from the last checkpoint back."""
+    def make_units(self) -> int:
+        """Make what is missing, source by source, from the last checkpoint back; say how many were."""
+        made = 0
         total = sum(len(usable) for _, usable in self.groups) * self.plan.n_tokens
         with counted(self.plan.console, "tracing", unit="tokens", total=total) as report:
             done = 0
@@ -153,10 +156,12 @@ class _Trace:
                         assert final is not None
                         self._make(keys[place], wanted, here, final, following)
                         following = here
+                        made += sum(wanted)
                     else:
                         following = None
                     done += self.plan.n_tokens
                     report(done)
+        return made
 
     def _read(self, group: Checkpoints, step: int) -> Codes:
         probe = self.plan.checked_probe()
@@ -190,20 +195,36 @@ class _Trace:
             step = usable[place]
 
             def make(group: OfRun = group, step: int = step) -> dict[str, Any]:
+                self.say(f"comparing layers at step {step} of {group.run.path}")
                 loaded = load(group.run.path, step=step)
                 codes = read_layers(loaded, self.plan.checked_probe(), k=settings.k, by=settings.topk_by)
                 return compare_layers(codes)
 
-            self.say(f"layers of {name} at step {step}")
             key = {"revision": group.weights(step), "corpus": self.plan.content["corpus"]["sha256"]}
             layers[name] = {"step": step, **kept(self.units / f"layers-{name}.json", key, make)}
         main = layers.pop("topk")
         return {**main, "topk_layers": sites, "controls": layers}
 
+    @property
+    def sources(self) -> dict[str, list[int]]:
+        """The steps to be traced, by source."""
+        return {name: usable for group, usable in self.groups for name in group.names}
+
+    def is_summed_up(self) -> bool:
+        """Tell whether trace.json is there and sums up just these sources, by this version of topklm."""
+        path = self.directory / ABOUT
+        there = read_json(path) if path.is_file() else None
+        here = {
+            "topklm": __version__,
+            "sources": self.sources,
+            "skipped": self.skipped,
+            "left_out": self.left_out,
+        }
+        return isinstance(there, dict) and all(there.get(name) == one for name, one in here.items())
+
     def finish(self) -> None:
         """Sum up the units of this call's sources."""
-        sources = {name: usable for group, usable in self.groups for name in group.names}
-        content = summarise(self.units, sources, self.plan.content, self.run)
+        content = summarise(self.units, self.sources, self.plan.content, self.run)
         content |= {
             "layers": self.make_layers([one["site"] for one in content["sites"]]),
             "skipped": self.skipped,
