@@ -21,6 +21,7 @@ from . import (
     neurons,
     quickstart,
     read,
+    sae,
     steer,
     stories,
     train,
@@ -52,7 +53,8 @@ app.command("steer", short_help="Write with neurons changed, side by side.")(ste
 app.command("evaluate-steering", short_help="Measure steering, with its references.")(
     evaluate_steering.evaluate_steering
 )
-app.command("export", short_help="Write an index in another tool's format.")(export.export)
+app.add_typer(sae.app, name="sae", short_help="Train and measure SAEs of the dense twin.")
+app.command("export", short_help="Write an index, or TopK layers, for another tool.")(export.export)
 app.command("info", short_help="Show what a run is.")(info.info)
 
 # Typer carries a click of its own; its base error is found by name wherever it lives.
