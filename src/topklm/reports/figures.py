@@ -108,6 +108,8 @@ def fluency_figure(arms: Mapping[str, Sequence[Point]], path: Path | str, *, lim
         axes.axvline(limit, color="0.4", linewidth=0.8)
         axes.text(limit, 1.0, f" fluent: up to {limit:g}", fontsize=7, va="top", color="0.3")
         axes.set_xscale("log")
+        for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+            axis_formatter("{x:g}")
         axes.set_ylim(-0.03, 1.03)
         axes.set_xlabel(
             "perplexity of the texts, in units of the unsteered (median over features)", fontsize=9
