@@ -8,6 +8,7 @@ from .index import asking, index, memory
 from .pairs import record
 from .steering import steering
 from .topk import grid, reading, steps, topk
+from .tracing import tracing
 from .training import training
 
 BENCHMARKS = {
@@ -25,6 +26,7 @@ BENCHMARKS = {
         asking,
         memory,
         steering,
+        tracing,
     )
 }
 

@@ -1,12 +1,14 @@
 """The example scripts that write documents do what they say."""
 
+import re
 import runpy
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from topklm import FeatureIndex, build_index
+from topklm import FeatureIndex, build_index, trace
 from topklm.training import Run
 
 SCRIPT = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "twenty_cards.py"))
@@ -48,3 +50,32 @@ def test_a_document_holds_every_card(place: Path, tmp_path: Path, ending: str) -
     heads = [f"## {name}\n" if ending == "md" else f"<h2>{name}</h2>" for name in names]
     assert [text.count(head) for head in heads] == [1] * 4
     assert "Chosen by rule" in text
+
+
+def test_the_tracing_report_replaces_the_measured_part_alone(
+    trained: Run, text_file: Path, tmp_path: Path
+) -> None:
+    report = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "tracing_report.py"))
+    run = tmp_path / "run"
+    shutil.copytree(trained.path, run)
+    traced = trace(run, data=str(text_file), tokens=1500)
+    document = tmp_path / "docs" / "traces.md"
+    document.parent.mkdir()
+    document.write_text("# Traces\n\nBefore.\n\n## Measured\n\nOld.\n")
+    report["main"](str(document), str(run))
+    text = document.read_text(encoding="utf-8")
+    assert text.startswith("# Traces\n\nBefore.\n\n## Measured\n\n")
+    assert "Old." not in text
+    value = traced.about["identity_match"]["value"]
+    assert f"| TopK neurons | {value:.3f} [" in text
+    for image in re.findall(r"\]\((images/[^)]+)\)", text):
+        assert (document.parent / image).is_file()
+    chosen = report["choose"](traced)
+    assert len(set(chosen.values())) == len(chosen) >= 3
+    assert all(f"**{name}**: {reason}." in text for reason, name in chosen.items())
+    last = traced.life(chosen["the last to emerge"])
+    assert all(
+        (last.emergence or 99) >= (one.emergence or 0)
+        for one in traced.lives([f"L0/N{index}" for index in range(32)])
+        if one.moments[-1].status == "live" and one.feature not in chosen.values()
+    )

@@ -16,6 +16,7 @@ from .core.lazy import lazy_names
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .comparison import measure
     from .concepts.labels import ConceptLabels
     from .core.errors import (
         CorpusError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .metrics.tokens import token_entropy, token_mass
     from .model import SparseCodes, TopK, TopKLMConfig, TopKLMForCausalLM, TopKLMModel, topk
     from .steering import Edit, effect, steer
+    from .tracing import Trace, trace
     from .training.loop import resume, train
     from .training.presets import preset
     from .training.run import Run, load
@@ -63,6 +65,7 @@ __all__ = [
     "TopKLMError",
     "TopKLMForCausalLM",
     "TopKLMModel",
+    "Trace",
     "TrainSettings",
     "TrainingError",
     "build_index",
@@ -72,6 +75,7 @@ __all__ = [
     "held_out",
     "load",
     "load_corpus",
+    "measure",
     "pack",
     "preset",
     "resume",
@@ -80,10 +84,12 @@ __all__ = [
     "token_entropy",
     "token_mass",
     "topk",
+    "trace",
     "train",
 ]
 
 _MODULES = {
+    "comparison.measuring": ("measure",),
     "concepts.labels": ("ConceptLabels",),
     "core.errors": (
         "CorpusError",
@@ -106,6 +112,7 @@ _MODULES = {
     "metrics.tokens": ("token_entropy", "token_mass"),
     "model": ("SparseCodes", "TopK", "TopKLMConfig", "TopKLMForCausalLM", "TopKLMModel", "topk"),
     "steering": ("Edit", "effect", "steer"),
+    "tracing": ("Trace", "trace"),
     "training.loop": ("resume", "train"),
     "training.presets": ("preset",),
     "training.run": ("Run", "load"),

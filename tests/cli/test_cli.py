@@ -17,7 +17,7 @@ from topklm.cli.main import main
 from topklm.training import PRESETS, Run
 from topklm.training import train as train_run
 
-COMMAND = [sys.executable, "-c", "import sys; from topklm.cli.main import main; sys.exit(main())"]
+COMMAND = [sys.executable, "-m", "topklm"]
 VERBS = (
     "quickstart",
     "stories",

@@ -15,7 +15,7 @@ from topklm.cli.main import main
 from topklm.index import FeatureIndex
 from topklm.training import Run
 
-COMMAND = [sys.executable, "-c", "import sys; from topklm.cli.main import main; sys.exit(main())"]
+COMMAND = [sys.executable, "-m", "topklm"]
 
 
 def test_index_says_what_it_made_and_gives_it_as_json(

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from topklm.concepts import read_lexicon
+from topklm.concepts.labels import resolve_name
 from topklm.core.errors import InputError
 from topklm.data import Packed
 from topklm.features import SteerableSource
@@ -19,7 +20,6 @@ from topklm.steering.concepts import (
     StoryJudge,
     judge_for,
     labelled_text,
-    resolve_name,
 )
 from topklm.steering.editing import source_for, steer
 from topklm.steering.edits import Edit

@@ -427,12 +427,7 @@ def test_killed_at_ten_random_instants_it_ends_with_the_same_weights(text_file: 
     settings = tiny_settings(text_file, tokens=240 * 256, evaluations=3)
     config = tmp_path / "settings.json"
     config.write_text(json.dumps(settings.as_json()))
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; from topklm.cli.main import main; sys.exit(main())",
-        "train",
-    ]
+    command = [sys.executable, "-m", "topklm", "train"]
     untouched = train(settings, tmp_path / "untouched")
     generator = random.Random(0)
     resumed = 0

@@ -17,13 +17,17 @@ from . import (
     generate,
     index,
     info,
+    metrics,
     neuron,
     neurons,
     quickstart,
+    quiz,
     read,
     sae,
     steer,
     stories,
+    sweep,
+    trace,
     train,
 )
 from .output import say
@@ -47,12 +51,16 @@ app.command("eval", short_help="Measure held-out loss and bits per byte.")(evalu
 app.command("index", short_help="Index what every neuron does on a text.")(index.index)
 app.command("neurons", short_help="List neurons, sorted and chosen as asked.")(neurons.neurons)
 app.command("neuron", short_help="Show one neuron's card.")(neuron.neuron)
+app.command("metrics", short_help="Measure how readable neurons are, beside controls.")(metrics.metrics)
+app.command("quiz", short_help="Ask a person, blind, which features are readable.")(quiz.quiz)
 app.command("read", short_help="Show the strongest neurons of each token of a text.")(read.read)
 app.command("find", short_help="Find neurons for a word or concept, by their effect.")(find.find)
 app.command("steer", short_help="Write with neurons changed, side by side.")(steer.steer)
 app.command("evaluate-steering", short_help="Measure steering, with its references.")(
     evaluate_steering.evaluate_steering
 )
+app.command("sweep", short_help="Train many variants and compare them.")(sweep.sweep)
+app.command("trace", short_help="Follow how neurons form over checkpoints.")(trace.trace)
 app.add_typer(sae.app, name="sae", short_help="Train and measure SAEs of the dense twin.")
 app.command("export", short_help="Write an index, or TopK layers, for another tool.")(export.export)
 app.command("info", short_help="Show what a run is.")(info.info)

@@ -27,7 +27,7 @@ def neurons(
         typer.Option(
             metavar="COLUMN",
             help="Sort by a column; with a minus before it, falling. Default: -density, or how specific a "
-            "neuron is to what --search names.",
+            "neuron is to what --search or --concept names.",
         ),
     ] = None,
     where: Annotated[
@@ -39,6 +39,12 @@ def neurons(
     ] = None,
     search: Annotated[
         str | None, typer.Option(metavar="WORD", help="Only neurons that fire on this word or phrase.")
+    ] = None,
+    concept: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only the neurons that tell this concept best; needs: topklm metrics RUN."
+        ),
     ] = None,
     limit: Annotated[
         int | None, whole(f"Rows; default {SHOWN} in the terminal, all of them as JSON or CSV.")
@@ -54,9 +60,13 @@ def neurons(
         raise InputError("choose one of --csv and --json, not both")
     if limit is not None and limit < 1:
         raise InputError(f"limit={limit} is not allowed; choose 1 or more")
+    if search is not None and concept is not None:
+        raise InputError("choose one of --search and --concept, not both")
     index = open_index(path)
     condition = " and ".join(part for part in (where and f"({where})", layer_condition(index, layer)) if part)
-    if search is None:
+    if concept is not None:
+        rows = telling_rows(index, concept, sort, condition or None)
+    elif search is None:
         rows = index.features(sort=sort or "-density", where=condition or None)
     else:
         rows = found_rows(index, search, sort, condition or None)
@@ -101,6 +111,20 @@ def found_rows(
         if (hit := hits.get(row["feature"])) is not None
     ]
     return rows if sort else sorted(rows, key=lambda row: -row["score"])
+
+
+def telling_rows(
+    index: "FeatureIndex", concept: str, sort: str | None, condition: str | None
+) -> list[dict[str, Any]]:
+    """List the neurons that tell a concept best, best first, with how well they do (`concept_score`)."""
+    best = {row["feature"]: row["f1"] for row in index.by_concept(concept)}
+    rows = [
+        {**row, "concept_score": best[row["feature"]]}
+        for row in index.features(sort=sort or "feature", where=condition)
+        if row["feature"] in best
+    ]
+    order = {feature: place for place, feature in enumerate(best)}
+    return rows if sort else sorted(rows, key=lambda row: order[row["feature"]])
 
 
 def top_tokens(index: "FeatureIndex", features: list[str]) -> dict[str, list[dict[str, Any]]]:

@@ -1,11 +1,12 @@
 """What verbs print: results on standard output, messages on standard error, one plain line each."""
 
 import json
-import math
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ..core.files import finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,7 @@ def put(text: str) -> None:
 
 def put_json(content: Any) -> None:
     """Print a result as strict JSON: infinite and undefined numbers become null."""
-    put(json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False))
+    put(json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def put_drawing(draw: "Callable[[bool, int | None], Text]") -> None:
@@ -83,13 +84,3 @@ def number(estimate: "Estimate", digits: int = 3) -> str:
     """Write an estimate with its interval."""
     value, low, high = (f"{part:.{digits}f}" for part in estimate)
     return f"{value} [{low}, {high}]"
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {name: _finite(value) for name, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    return content

@@ -6,7 +6,7 @@ Start with `labels.py`, then `labellers.py`.
 """
 
 from .labellers import DocumentColumn, StoryConcepts, TokenClasses, document_columns, story_words
-from .labels import ConceptLabels, label, label_batches
+from .labels import ConceptLabels, label, label_batches, resolve_name
 from .lexicon import Lexicon, english, read_lexicon, type_classes
 from .naming import Name, name_features
 from .texts import Sources, read_packed
@@ -26,6 +26,7 @@ __all__ = [
     "name_features",
     "read_lexicon",
     "read_packed",
+    "resolve_name",
     "story_words",
     "type_classes",
 ]

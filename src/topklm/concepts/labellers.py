@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,9 +79,18 @@ def document_columns(
     commonest at most; a column of which fewer than two remain is no label and is left out, unless it
     was asked for. Raises InputError where a column asked for is not there, or has no such values.
     """
+    return columns_among(
+        (read.source.labels for read in read_packed(packed, tokenizer, sources)), columns=columns
+    )
+
+
+def columns_among(
+    labels: Iterable[Mapping[str, str]], *, columns: Sequence[str] | None = None
+) -> list[DocumentColumn]:
+    """Find the columns of documents whose labels are at hand, as `document_columns` does."""
     counts: dict[str, Counter[str]] = {}
-    for read in read_packed(packed, tokenizer, sources):
-        for column, value in read.source.labels.items():
+    for one in labels:
+        for column, value in one.items():
             counts.setdefault(column, Counter())[value] += 1
     found = []
     for column in sorted(counts) if columns is None else columns:
@@ -98,6 +107,23 @@ def document_columns(
                 f"{FEWEST_DOCUMENTS} documents"
             )
     return found
+
+
+class KeptLabels:
+    """Marks nothing, but keeps what the first documents are labelled with, while other labellers mark."""
+
+    names: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+    def __init__(self, documents: int) -> None:
+        self.documents = documents
+        self.labels: list[Mapping[str, str]] = []
+
+    def mark(self, read: Read) -> Iterator[tuple[int, int]]:
+        """Keep the document's labels."""
+        if read.number < self.documents:
+            self.labels.append(read.source.labels)
+        return iter(())
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,11 @@ class Namer:
 
 
 def ask_names(
-    namer: Namer, shown: Mapping[int, Shown], *, say: Callable[[str], None] = lambda message: None
+    namer: Namer,
+    shown: Mapping[int, Shown],
+    *,
+    say: Callable[[str], None] = lambda message: None,
+    called: Callable[[int], str] = lambda feature: f"feature {feature}",
 ) -> list[Name]:
     """Name features by an endpoint, each scored by detection: balanced accuracy on held-out examples.
 
@@ -145,7 +149,7 @@ def ask_names(
             text = namer.name(one.examples)
             claims = np.array(namer.detect(text, one.held_out))
         except NamerError as error:
-            say(f"feature {feature} gets no name from the endpoint: {error}")
+            say(f"{called(feature)} gets no name from the endpoint: {error}")
             failures += 1
             continue
         failures = 0

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,17 @@ PARTIAL = ".partial-"
 def write_json(path: Path, content: Any) -> None:
     """Write JSON to `path`, whole or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def finite(content: Any) -> Any:
+    """Return JSON content with null for numbers that are infinite or undefined, as strict JSON asks."""
+    if isinstance(content, dict):
+        return {name: finite(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [finite(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
 
 
 def write_text(path: Path, text: str) -> None:

@@ -63,6 +63,38 @@ def bootstrap_ratio(
     return interval(value, ratios, level=level)
 
 
+def bootstrap_difference(
+    first: Any, second: Any, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+) -> Estimate:
+    """Estimate the mean of one group minus that of another, both resampled (percentile bootstrap)."""
+    generator = np.random.default_rng(seed)
+    groups = [np.asarray(one, np.float64) for one in (first, second)]
+    if not all(len(one) for one in groups):
+        raise ValueError("a difference needs numbers on both sides")
+    value = float(groups[0].mean() - groups[1].mean())
+    if min(map(len, groups)) == 1:
+        return Estimate(value, -np.inf, np.inf)
+    drawn = [one[generator.integers(0, len(one), (resamples, len(one)))].mean(1) for one in groups]
+    return interval(value, drawn[0] - drawn[1], level=level)
+
+
+def paired_t(differences: Any, *, level: float = 0.95) -> Estimate:
+    """Estimate the mean of differences, one per seed, with a t-interval.
+
+    With a single one nothing is known of the spread: the interval is the whole line. Source: Student 1908.
+    """
+    from scipy.stats import t
+
+    values = np.asarray(differences, np.float64)
+    if not len(values):
+        raise ValueError("a paired interval needs at least one difference")
+    mean = float(values.mean())
+    if len(values) == 1:
+        return Estimate(mean, -np.inf, np.inf)
+    half = float(t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Estimate(mean, mean - half, mean + half)
+
+
 def poisson_weights(documents: Any, *, resamples: int = 200, seed: int = 0) -> np.ndarray[Any, Any]:
     """Draw how often each document stands in each resample: Poisson(1), shape (documents, resamples).
 

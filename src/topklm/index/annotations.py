@@ -1,4 +1,4 @@
-"""Facts and labels of features that later work adds to an index: two small tables beside the others."""
+"""Facts, labels and concepts of features that later work adds to an index: small tables beside the others."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,40 +18,59 @@ if TYPE_CHECKING:
 KEYS = ("site", "index")
 
 
-def files(directory: Path) -> tuple[Path, Path]:
-    """Say where facts and labels lie; either may be absent."""
-    return directory / "facts.parquet", directory / "labels.parquet"
+CONCEPTS = pa.schema(
+    [
+        ("concept", pa.string()),
+        ("site", pa.uint16()),
+        ("index", pa.uint32()),
+        ("f1", pa.float64()),
+        ("average_precision", pa.float64()),
+    ]
+)
+
+
+def files(directory: Path) -> tuple[Path, Path, Path]:
+    """Say where facts, labels and concepts lie; any may be absent."""
+    return directory / "facts.parquet", directory / "labels.parquet", directory / "concepts.parquet"
 
 
 def view(directory: Path) -> str:
     """Write the query that joins the features with what was added to them."""
     query = "SELECT * FROM features_alone"
-    for path in files(directory):
+    for path in files(directory)[:2]:
         if path.is_file():
             query += f" LEFT JOIN read_parquet({_quoted(path)}) USING (site, index)"
     return query
 
 
-def add_facts(index: "FeatureIndex", facts: Mapping[str, Mapping[str, float]]) -> None:
-    """Add columns of numbers to facts.parquet, replacing those of the same name."""
+def concept_view(directory: Path) -> str:
+    """Write the query for the concepts and the features that tell them; none where nothing was added."""
+    path = files(directory)[2]
+    if path.is_file():
+        return f"SELECT * FROM read_parquet({_quoted(path)})"  # noqa: S608  # ours
+    columns = ("concept VARCHAR", "site USMALLINT", "index UINTEGER", "f1 DOUBLE", "average_precision DOUBLE")
+    empty = ", ".join("NULL::{1} AS {0}".format(*column.split()) for column in columns)
+    return f"SELECT {empty} WHERE false"
+
+
+def add_facts(index: "FeatureIndex", facts: Mapping[str, Mapping[str, float | str]]) -> None:
+    """Add columns of numbers or texts to facts.parquet, replacing those of the same name."""
     for name in facts:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
             raise InputError(
                 f"{name!r} cannot name a fact; use small letters, digits and _, as in token_entropy"
             )
-    path, _ = files(index.path)
+    path = files(index.path)[0]
     with disk_full_is_said(index.path), locked(index.path):
         table = pq.read_table(path) if path.is_file() else _keys(index)
         there = set(index.columns) - (set(table.column_names) - set(KEYS))
         for name, numbers in facts.items():
             if name in there or name in ("labels", "bins"):
                 raise InputError(f"{name!r} is a column of every index; name the fact otherwise")
-            values = np.full(index.layout.features, np.nan)
-            for feature, number in numbers.items():
-                values[index.number(index.locate(feature))] = number
+            column = _column(index, name, numbers)
             if name in table.column_names:
                 table = table.drop_columns([name])
-            table = table.append_column(name, pa.array(values, mask=np.isnan(values)))
+            table = table.append_column(name, column)
         _replace(path, table)
 
 
@@ -62,9 +81,31 @@ def add_labels(index: "FeatureIndex", labels: Mapping[str, Sequence[str]]) -> No
         if isinstance(names, str):
             raise InputError(f"the labels of {feature} are one text, {names!r}; give a list of texts")
         rows[index.number(index.locate(feature))] = [str(name) for name in names]
-    _, path = files(index.path)
+    path = files(index.path)[1]
     with disk_full_is_said(index.path), locked(index.path):
         _replace(path, _keys(index).append_column("labels", pa.array(rows, pa.list_(pa.string()))))
+
+
+def add_concepts(index: "FeatureIndex", rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write concepts.parquet: by concept, best feature first."""
+    for row in rows:
+        index.locate(index.kind(int(row["site"]), int(row["index"])))
+    order = sorted(rows, key=lambda row: (row["concept"], -row["f1"], row["site"], row["index"]))
+    table = pa.Table.from_pylist([dict(row) for row in order], CONCEPTS)
+    with disk_full_is_said(index.path), locked(index.path):
+        _replace(files(index.path)[2], table)
+
+
+def _column(index: "FeatureIndex", name: str, values: Mapping[str, float | str]) -> pa.Array:
+    """Lay values out in the order of features. Raises InputError for texts and numbers in one column."""
+    texts = sum(isinstance(value, str) for value in values.values())
+    if 0 < texts < len(values):
+        raise InputError(f"the fact {name!r} has numbers and texts; give one kind")
+    found: list[float | str | None] = [None] * index.layout.features
+    for feature, value in values.items():
+        place = index.number(index.locate(feature))
+        found[place] = value if isinstance(value, str) else None if np.isnan(value) else float(value)
+    return pa.array(found, pa.string() if texts else pa.float64())
 
 
 def _keys(index: "FeatureIndex") -> pa.Table:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..concepts.labels import resolve_name
 from ..core.errors import InputError
 from ..core.site import Feature
 from ..reports.card import Card, Relative
@@ -165,13 +166,48 @@ class FeatureIndex(Store):
             )
         return found
 
-    def add_facts(self, facts: Mapping[str, Mapping[str, float]]) -> None:
-        """Store further numbers of features, as columns: `{"token_entropy": {"L3/N17": 4.2, ...}, ...}`.
+    def by_concept(self, concept: str) -> list[dict[str, Any]]:
+        """List the features that tell a concept best: `feature`, `f1`, `average_precision`, by F1.
+
+        concept: its name, or what follows its colon (`sea` for `topic:sea`). Which were measured:
+        `add_concepts`. Raises InputError where there is no such concept, or none were.
+        """
+        names = self.ask("SELECT DISTINCT concept FROM concepts ORDER BY concept")["concept"].to_pylist()
+        if not names:
+            raise InputError(f"{self.path} knows no concepts yet; measure them with: topklm metrics RUN")
+        query = "SELECT * FROM concepts WHERE concept = ? ORDER BY f1 DESC, site, index"
+        rows = self.ask(query, [resolve_name(names, concept)]).to_pylist()
+        return [
+            {
+                "feature": str(self.kind(row["site"], row["index"])),
+                "f1": row["f1"],
+                "average_precision": row["average_precision"],
+            }
+            for row in rows
+        ]
+
+    def labelled(self) -> dict[str, list[str]]:
+        """Return the labels of every feature that has any, best first."""
+        if "labels" not in self.ask("SELECT * FROM features LIMIT 0").column_names:
+            return {}
+        rows = self.ask("SELECT feature, labels FROM features WHERE len(labels) > 0").to_pylist()
+        return {row["feature"]: row["labels"] for row in rows}
+
+    def add_facts(self, facts: Mapping[str, Mapping[str, float | str]]) -> None:
+        """Store further numbers or texts of features, as columns: `{"name": {"L3/N17": "dogs", ...}, ...}`.
 
         They appear in `features`, where they can be sorted by and asked for, and on cards. A fact of the
         same name is replaced. Raises InputError for an unknown feature or a name that is no column's.
         """
         annotations.add_facts(self, facts)
+        self._join_annotations()
+
+    def add_concepts(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Store which features tell which concept how well, in place of what was stored before.
+
+        rows: `concept`, `site`, `index`, `f1` and `average_precision`, of some features for each concept.
+        """
+        annotations.add_concepts(self, rows)
         self._join_annotations()
 
     def add_labels(self, labels: Mapping[str, Sequence[str]]) -> None:

@@ -82,7 +82,7 @@ def write_firings(
 
     tokens: boolean, shape (tokens of the text,).
     """
-    number = np.cumsum(tokens) - 1
+    marked = np.flatnonzero(tokens)
     found: dict[int, list[tuple[Array, Array, Array]]] = {site: [] for site in layout.sites}
     count = 0
     with pq.ParquetWriter(
@@ -101,7 +101,7 @@ def write_firings(
             chosen = tokens[position]
             for one in layout.sites:
                 here = np.flatnonzero(chosen & (site == one))
-                found[one].append((number[position[here]], index[here], value[here]))
+                found[one].append((np.searchsorted(marked, position[here]), index[here], value[here]))
     joined: dict[int, tuple[Array, Array, Array]] = {}
     for one, pieces in found.items():
         token, feature, activation = (np.concatenate(columns) for columns in zip(*pieces, strict=True))

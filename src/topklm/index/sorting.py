@@ -6,9 +6,10 @@ once as uint64 again, written, forgotten. Summaries need the strips anyway, so t
 a database.
 """
 
+import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,28 @@ LAST = 2**64 - 1
 """Above every key: its value would not be finite."""
 SAMPLES = 64
 """Every 64th key is looked at to cut a feature that alone is too large."""
+
+
+class Strip(NamedTuple):
+    """A part's keys of one slab, in order, on disk."""
+
+    keys: Array
+    memory: mmap.mmap
+
+    @classmethod
+    def open(cls, path: Path) -> "Strip":
+        """Map a file that `np.save` wrote."""
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            _, _, kind = np.lib.format.read_array_header_1_0(file)
+            start = file.tell()
+            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return cls(np.frombuffer(memory, kind, offset=start), memory)
+
+    def forget(self) -> None:
+        """Give back the memory of what was read; the next look reads the file again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.memory.madvise(mmap.MADV_DONTNEED)
 
 
 def strip_name(slab: Slab) -> str:
@@ -46,7 +69,7 @@ def write_by_feature(
     ) as writer:
         rest = BY_FEATURE.empty_table()
         for slab in slabs:
-            strips = [np.load(part / strip_name(slab), mmap_mode="r") for part in parts]
+            strips = [Strip.open(part / strip_name(slab)) for part in parts]
             for feature, value, position in merged(strips, slab.width, part_tokens, tokens):
                 columns = {
                     "site": np.full(len(feature), slab.site, np.uint16),
@@ -64,25 +87,26 @@ def write_by_feature(
 
 
 def merged(
-    strips: Sequence[Array], width: int, part_tokens: int, tokens: int
+    strips: Sequence[Strip], width: int, part_tokens: int, tokens: int
 ) -> Iterator[tuple[Array, Array, Array]]:
     """Yield feature, value and position of all firings in order, a stretch at a time.
 
-    strips: each part's keys. width: features of the slab. tokens: of the whole text; a position in it fits
+    strips: each part's. width: features of the slab. tokens: of the whole text; a position in it fits
     64 bits beside the value and the feature, counted from the first of the stretch.
     """
     place_bits = max(1, (tokens - 1).bit_length())
     most_features = 1 << (32 - place_bits)
     edges = _edges(strips, width, most_features)
-    ends = [np.searchsorted(strip, edges) for strip in strips]
+    ends = [np.searchsorted(strip.keys, edges) for strip in strips]
     for stretch in range(len(edges) - 1):
         first = edges[stretch] >> np.uint64(48)
         pieces = []
         for part, (strip, end) in enumerate(zip(strips, ends, strict=True)):
-            keys = np.asarray(strip[end[stretch] : end[stretch + 1]])
+            keys = strip.keys[end[stretch] : end[stretch + 1]]
             places = (keys & np.uint64(0xFFFF)) + np.uint64(part * part_tokens)
             rows = keys - (first << np.uint64(48)) >> np.uint64(16) << np.uint64(place_bits)
             pieces.append(rows | places)
+            strip.forget()
         rows = np.concatenate(pieces)
         rows.sort()
         position = (rows & np.uint64((1 << place_bits) - 1)).astype(np.uint32)
@@ -91,12 +115,13 @@ def merged(
         yield feature, value, position
 
 
-def _edges(strips: Sequence[Array], width: int, most_features: int) -> Array:
+def _edges(strips: Sequence[Strip], width: int, most_features: int) -> Array:
     """Cut the keys into stretches of few enough features and, about, few enough firings."""
     starts = np.arange(width, dtype=np.uint64) << np.uint64(48)
     sizes = np.zeros(width, np.int64)
     for strip in strips:
-        sizes += np.diff(np.append(np.searchsorted(strip, starts), len(strip)))
+        sizes += np.diff(np.append(np.searchsorted(strip.keys, starts), len(strip.keys)))
+        strip.forget()
     edges: list[int] = []
     held = AT_ONCE
     for feature in np.flatnonzero(sizes).tolist():
@@ -112,12 +137,13 @@ def _edges(strips: Sequence[Array], width: int, most_features: int) -> Array:
     return np.array([*edges, LAST], np.uint64)
 
 
-def _cuts(strips: Sequence[Array], start: int, size: int) -> list[int]:
+def _cuts(strips: Sequence[Strip], start: int, size: int) -> list[int]:
     """Cut one large feature between values, by a sample of its keys."""
     samples = []
     for strip in strips:
-        first, last = np.searchsorted(strip, np.array([start, min(start + 2**48, LAST)], np.uint64))
-        samples.append(strip[first:last:SAMPLES])
+        first, last = np.searchsorted(strip.keys, np.array([start, min(start + 2**48, LAST)], np.uint64))
+        samples.append(strip.keys[first:last:SAMPLES].copy())
+        strip.forget()
     keys = np.sort(np.concatenate(samples))
     pieces = -(-size // AT_ONCE)
     chosen = keys[np.arange(1, pieces) * len(keys) // pieces]

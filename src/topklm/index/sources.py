@@ -1,6 +1,7 @@
 """From a run to a feature source by name: `topk`, one of the controls, or what a plugin has (SAEs)."""
 
 import importlib.metadata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..features import (
     random_neurons,
 )
 from ..training import Loaded, Run, load
-from ..training.twin import load_twin, topk_sites
+from ..training.twin import open_twin, topk_sites
 
 NAMES = ("topk", "dense", "posthoc", "random", "shuffled")
 PLUGINS = "topklm.sources"
@@ -88,26 +89,36 @@ def _plugins(name: str) -> importlib.metadata.EntryPoints:
 
 def _of_twin(loaded: Loaded, name: str, *, step: int | None, twin: Path | str | None) -> FeatureSource:
     run = loaded.run
+    dense = loaded if run.settings.dense else open_twin(run, twin, step=step)
+    return twin_sources(dense, run, [name])[0]
+
+
+def twin_sources(
+    twin: Loaded, run: Run, names: Sequence[str], *, calibration_tokens: int = CALIBRATION_TOKENS
+) -> list[FeatureSource]:
+    """Make the sources `dense` and `posthoc` of a loaded twin, at a run's TopK layers and k.
+
+    calibration_tokens: so much of the twin's training text sets the thresholds of `dense`.
+    """
     settings, sites = run.settings, topk_sites(run)
-    if not settings.dense:
-        loaded = load_twin(run, twin, step=step)
     if not sites:
         raise InputError(f"the settings of {run.path} name no TopK layer, so there is no site to read")
-    if name == "posthoc":
-        return PosthocNeurons(loaded.model, loaded.tokenizer, sites=sites, k=settings.k, by=settings.topk_by)
-    thresholds = dense_thresholds(
-        loaded.model,
-        _calibration_blocks(loaded),
-        sites=sites,
-        share=settings.k / settings.width,
-    )
-    return DenseNeurons(loaded.model, loaded.tokenizer, thresholds=thresholds)
+    made: list[FeatureSource] = []
+    for name in names:
+        if name == "posthoc":
+            by = settings.topk_by
+            made.append(PosthocNeurons(twin.model, twin.tokenizer, sites=sites, k=settings.k, by=by))
+            continue
+        blocks = _calibration_blocks(twin, calibration_tokens)
+        thresholds = dense_thresholds(twin.model, blocks, sites=sites, share=settings.k / settings.width)
+        made.append(DenseNeurons(twin.model, twin.tokenizer, thresholds=thresholds))
+    return made
 
 
-def _calibration_blocks(loaded: Loaded) -> Any:
+def _calibration_blocks(loaded: Loaded, tokens: int) -> Any:
     """Take the first whole blocks of the training text, shape (block, context)."""
     packed = Packed.open(loaded.run.path / "data", "train")
     context = loaded.model.config.max_position_embeddings
-    tokens = packed.tokens[:CALIBRATION_TOKENS]
-    count = max(1, len(tokens) // context)
-    return torch.from_numpy(tokens[: count * context].astype(np.int64)).view(count, -1)
+    ids = packed.tokens[:tokens]
+    count = max(1, len(ids) // context)
+    return torch.from_numpy(ids[: count * context].astype(np.int64)).view(count, -1)

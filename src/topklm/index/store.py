@@ -81,7 +81,7 @@ class Store:
         """Ask the tables in DuckDB's SQL: one statement that reads. `?` stands for the next of `values`.
 
         Tables: firings, firings_by_feature, tokens, documents, vocabulary, features, examples,
-        token_mass (docs/formats.md). Raises InputError where the statement is wrong or would write.
+        token_mass, concepts (docs/formats.md). Raises InputError where the statement is wrong or would write.
         """
         try:
             kinds = [statement.type for statement in self._cursor.extract_statements(query)]
@@ -194,9 +194,12 @@ class Store:
         self._join_annotations()
 
     def _join_annotations(self) -> None:
-        """Join the features with the facts and labels there are."""
+        """Join the features with the facts and labels there are; name the table of concepts."""
         with self._lock:
             self._database.execute(f"CREATE OR REPLACE VIEW features AS {annotations.view(self.path)}")
+            self._database.execute(
+                f"CREATE OR REPLACE VIEW concepts AS {annotations.concept_view(self.path)}"
+            )
             kinds = self._database.execute("DESCRIBE features").fetchall()
             single = {name: kind for name, kind, *_ in kinds if not kind.endswith("[]")}
             self.columns = {name: "text" if kind == "VARCHAR" else "number" for name, kind in single.items()}

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
+from ..concepts import Sources
 from ..core.errors import InputError
 from ..core.progress import counted
 from ..data import Corpus, Packed, load_corpus, pack
+from ..data.corpus import validation_files
 from ..training import Run
 from ..training.prepare import find_corpora
 
@@ -74,6 +76,18 @@ def find_text(
         return _cut(own, tokens, spec)  # there is no more of it
     held_out = find_corpora(run.settings)[1]
     return _cut(_packed(held_out, tokenizer, directory, tokens, console), tokens, spec)
+
+
+def documents_behind(run: Run, data: str | Sequence[str] | None = None) -> Sources:
+    """Name the corpus whose documents a text has that `find_text` found, so that they can be labelled.
+
+    data: as it was asked for; by default the run's own held-out text.
+    """
+    settings = run.settings
+    spec = data or settings.validation
+    if spec:
+        return Sources([spec] if isinstance(spec, str) else list(spec), part="validation")
+    return Sources(settings.data, part="validation" if validation_files(settings.data) else "train")
 
 
 def _own_validation(run: Run) -> Packed | None:

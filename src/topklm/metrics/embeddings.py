@@ -27,7 +27,10 @@ CONTEXTS_AT_ONCE = 4096
 class Embedder(Protocol):
     """Turns contexts, lists of token ids, into vectors."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called beside every number that is made with it."""
+        ...
 
     def embed(self, contexts: Sequence[Sequence[int]]) -> Tensor:
         """Return one vector for each context: shape (contexts, dimensions)."""
@@ -162,7 +165,8 @@ def semantic_classes(vectors: StaticVectors, *, classes: int = 50, seed: int = 0
 
     known = (vectors.vectors.square().sum(1) > 0).numpy()
     unit = normalize(vectors.vectors, dim=1).numpy()[known]
-    count = min(classes, len(unit))
+    # types that only ever stand together point the same way: no more clusters than directions
+    count = min(classes, len(np.unique(unit.round(5), axis=0)))
     found = np.arange(len(known)) + count
     if count:
         found[known] = KMeans(count, n_init=3, random_state=seed).fit_predict(unit)

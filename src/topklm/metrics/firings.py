@@ -120,3 +120,34 @@ class FiringSample:
         features, keys = parts[0], parts[1]
         full = np.flatnonzero(np.bincount(features, minlength=self.width) == self.size)
         self.lowest[full] = keys[np.searchsorted(features, full, side="right") - 1]
+
+
+def kept_firings(batch: Batch, *, size: int = FIRINGS, by: str = "strongest", seed: int = 0) -> Firings:
+    """Return what `FiringSample` keeps of a text in memory, several times as quick."""
+    sample = FiringSample(batch.codes.width, size=size, by=by, seed=seed)
+    batch = checked(batch)
+    codes = positive(batch.codes)
+    order = np.argsort(codes.indices.numpy(), kind="stable")
+    features = codes.indices.numpy()[order].astype(np.int64)
+    rows = codes.rows.numpy()[order]
+    activations = codes.values.float().numpy()[order]
+    keys = sample._keys(features, activations, rows + batch.start)
+    totals = np.bincount(features, minlength=sample.width)
+    ends = totals.cumsum()
+    parts = []
+    for start, end in zip(ends - totals, ends, strict=True):
+        own = keys[start:end]
+        cut = max(0, len(own) - size)
+        largest = np.argpartition(own, cut)[cut:] if cut else np.arange(len(own))
+        parts.append(start + largest[np.argsort(own[largest])[::-1]])
+    kept = np.concatenate(parts)
+    return Firings(
+        features=torch.from_numpy(features[kept]),
+        token_ids=batch.token_ids[rows[kept]].long(),
+        activations=torch.from_numpy(activations[kept]),
+        positions=torch.from_numpy(rows[kept] + batch.start),
+        documents=batch.documents[rows[kept]].long(),
+        totals=torch.from_numpy(totals),
+        n_tokens=len(codes),
+        size=size,
+    )

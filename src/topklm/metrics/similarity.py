@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ..core.pairs import add_pairs
 from ..model import SparseCodes
 from .batch import LIVE, Array, positive, to_csr
 
@@ -63,14 +64,15 @@ class Overlap:
                 f"not {len(a)} and {len(b)} tokens with {(a.width, b.width)}"
             )
         part = slice(self.features.start, self.features.stop)
-        first, second = (to_csr(positive(codes.to("cpu"))).tocsc() for codes in (a, b))
-        first = first[:, part]
-        fires = [(matrix > 0).astype(np.int64) for matrix in (first, second)]
-        self.dots += (first.T @ second).toarray()
-        self.joint += (fires[0].T @ fires[1]).toarray()
+        first, second = (to_csr(positive(codes.to("cpu"))) for codes in (a, b))
+        first = first.tocsc()[:, part]
+        add_pairs(first, second, self.dots, self.joint)
         for side, matrix in enumerate((first, second)):
-            self.squares[side] += matrix.power(2).sum(0)
-            self.firings[side] += fires[side].sum(0)
+            features = (
+                matrix.indices if side else np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
+            )
+            self.squares[side] += np.bincount(features, matrix.data**2, minlength=matrix.shape[1])
+            self.firings[side] += np.bincount(features, minlength=matrix.shape[1])
         self.n_tokens += len(a)
 
     def merge(self, other: "Overlap") -> None:

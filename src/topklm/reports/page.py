@@ -22,7 +22,7 @@ def page(cards: Sequence[Card], *, title: str, note: str = "") -> str:
     """
     here = frozenset(card.feature for card in cards)
     drawn = [_card(card, here) for card in cards]
-    template = _environment().get_template("page.html")
+    template = environment().get_template("page.html")
     return template.render(title=title, note=note, cards=cards, drawn=drawn, style=style())
 
 
@@ -61,7 +61,7 @@ def _card(card: Card, here: frozenset[str]) -> Markup:
     highest = max(card.histogram_counts, default=0)
     bars = [max(1, round(BAR_HEIGHT * number / highest)) if number else 0 for number in card.histogram_counts]
     drawn = {"card": card, "here": here, "bars": bars, "scale": scale(card), "top": TOP_TOKENS}
-    template = _environment().get_template("card.html")
+    template = environment().get_template("card.html")
     # the template escapes whatever it is given
     return Markup(template.render(histogram_words=histogram_words(card), **drawn))  # noqa: S704
 
@@ -75,7 +75,8 @@ def _shades(ramp: Ramp) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return what fills in the templates; it escapes whatever it is given."""
     environment = Environment(
         loader=PackageLoader("topklm.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

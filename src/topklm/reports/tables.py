@@ -12,6 +12,9 @@ from .text import amount, percent, quoted, visible
 
 TOKEN_WIDTH = 16
 TOKENS_SHOWN = 6
+GOOD_NAME = 0.5
+FURTHER = {"mass_share": "on words", "concept_score": "F1"}
+"""Columns that only some questions bring."""
 HEADS = ("feature", "status", "density", "mean", "maximum", "top tokens, share of the activation")
 
 
@@ -19,10 +22,12 @@ def draw_features(rows: Sequence[Mapping[str, Any]], *, width: int | None = None
     """Draw a table of features, a line each, with as many top tokens as there is room for.
 
     rows: `feature`, `status`, `density`, `mean`, `maximum` (None where it never fires) and `top_tokens`,
-    each with `text` and `share`; after a search also `mass_share`.
+    each with `text` and `share`; after a search also `mass_share`, or `concept_score`. Where `name` is
+    known and a good one, it stands before the tokens.
     """
-    searched = any("mass_share" in row for row in rows)
-    cells = [(*HEADS[:-1], "on words") if searched else HEADS[:-1], *(_cells(row) for row in rows)]
+    further = [title for column, title in FURTHER.items() if any(column in row for row in rows)]
+    named = any(_name(row) for row in rows)
+    cells = [(*HEADS[:-1], *further), *(_cells(row) for row in rows)]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for number, line in enumerate(cells):
@@ -31,13 +36,13 @@ def draw_features(rows: Sequence[Mapping[str, Any]], *, width: int | None = None
             for place, (cell, size) in enumerate(zip(line, widths, strict=True))
         ]
         text = GAP.join(sized)
-        tokens = rows[number - 1]["top_tokens"] if number else []
-        for one in tokens[:TOKENS_SHOWN]:
-            entry = f"{GAP}{quoted(one['text'])} {percent(one['share'])}"
+        for entry in _entries(rows[number - 1]) if number else []:
             if width is not None and cell_len(text) + cell_len(entry) > width:
                 break
             text += entry
-        lines.append(Text(text) if number else Text(text + GAP + HEADS[-1], "dim"))
+        lines.append(
+            Text(text) if number else Text(text + GAP + ("name; " if named else "") + HEADS[-1], "dim")
+        )
     return Text("\n").join(lines)
 
 
@@ -58,8 +63,20 @@ def draw_reading(tokens: Iterable[ReadToken], *, width: int | None = None) -> Te
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     numbers = (row["mean"], row["maximum"])
     sizes = ("-" if number is None else amount(number) for number in numbers)
-    searched = [percent(row["mass_share"])] if "mass_share" in row else []
-    return (row["feature"], row["status"], percent(row["density"]), *sizes, *searched)
+    further = [percent(row[column]) for column in FURTHER if column in row]
+    return (row["feature"], row["status"], percent(row["density"]), *sizes, *further)
+
+
+def _entries(row: Mapping[str, Any]) -> list[str]:
+    """Write what stands behind the numbers: a good name with its score, top tokens with their share."""
+    name = [f"{GAP}{visible(row['name'])} ({amount(row['name_score'])})"] if _name(row) else []
+    tokens = row["top_tokens"][:TOKENS_SHOWN]
+    return [*name, *(f"{GAP}{quoted(one['text'])} {percent(one['share'])}" for one in tokens)]
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    score = row.get("name_score")
+    return str(row["name"]) if score is not None and score >= GOOD_NAME else ""
 
 
 def _firing(one: Firing) -> str:

@@ -13,7 +13,7 @@ from ..core.errors import InputError, RunError
 from ..core.files import PARTIAL, damage, read_json, seal, write_json
 from ..data.tokenizer import fingerprint
 from ..training import Loaded, Run
-from ..training.twin import load_twin
+from ..training.twin import open_twin
 from .latents import SAELatents
 from .member import Member
 from .settings import SAESettings
@@ -104,7 +104,7 @@ def model_of(loaded: Loaded, twin: Path | str | None = None) -> Loaded:
 
     Raises RunError where there is none, or it is no twin of the run.
     """
-    return loaded if loaded.run.settings.dense else load_twin(loaded.run, twin)
+    return loaded if loaded.run.settings.dense else open_twin(loaded.run, twin)
 
 
 def names_of(run: Run) -> list[str]:

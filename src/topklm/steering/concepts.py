@@ -4,7 +4,6 @@ On stories the generator's judge reads texts, on any other corpus a lexicon does
 that carry concepts: `survey.py`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..concepts import Lexicon, Sources, StoryConcepts, english, label, read_lexicon
-from ..core.errors import InputError
+from ..concepts import Lexicon, StoryConcepts, english, label, read_lexicon
 from ..data import Packed
-from ..data.corpus import validation_files
 from ..data.tokenizer import token_bytes
+from ..index.text import documents_behind
 from ..stories import judge
 from ..training import Run
 
@@ -171,34 +169,8 @@ def labelled_text(
     sizes = index.ask("SELECT bytes FROM documents ORDER BY document")["bytes"].to_numpy()[:count]
     documents = np.stack([index.starts[:count], sizes], axis=1).astype(np.int64)
     about = {"tokens_sha256": index.about["corpus"]["sha256"]}
+    asked = index.about.get("request", {}).get("data")
     packed = Packed(index.tokens[: int(ends[count - 1])], documents, about)
     return LabelledText(
-        packed, label(packed, tokenizer, _sources(index, run), [judge.labeller]), judge, tokenizer
+        packed, label(packed, tokenizer, documents_behind(run, asked), [judge.labeller]), judge, tokenizer
     )
-
-
-def _sources(index: "FeatureIndex", run: Run) -> Sources:
-    """Name the corpus that was indexed: what was asked for, or the run's own."""
-    settings = run.settings
-    named = index.about.get("request", {}).get("data")
-    if named:
-        return Sources(named, part="validation")
-    if settings.validation is not None:
-        return Sources(settings.validation, part="validation")
-    return Sources(settings.data, part="validation" if validation_files(settings.data) else "train")
-
-
-def resolve_name(names: Sequence[str], asked: str) -> str:
-    """Find a concept by its name or by what follows its colon: `sea` for `topic:sea`.
-
-    Raises InputError that names similar ones where there is none, or several.
-    """
-    if asked in names:
-        return asked
-    ends = [name for name in names if name.partition(":")[2] == asked]
-    if len(ends) == 1:
-        return ends[0]
-    import difflib
-
-    near = ends or difflib.get_close_matches(asked, names, 4, 0.4) or list(names[:4])
-    raise InputError(f"there is no concept {asked!r}; did you mean {', '.join(near)}?")

@@ -27,7 +27,7 @@ from ..features.effects import probe_contexts
 from ..index import FeatureIndex
 from ..reports.figures import Point, fluency_figure
 from ..training import Loaded, Run, load
-from ..training.twin import load_twin, twin_directory
+from ..training.twin import open_twin, twin_directory
 from .arms import DEFAULT, MAIN, Bench, LeftOut, Unit, check_arms
 from .concepts import MOST_TOKENS, judge_for, labelled_text
 from .editing import source_for
@@ -316,4 +316,4 @@ def _open_twin(loaded: Loaded, twin: Path | str | None) -> Loaded | None:
     """Open the dense twin where there is one; one that is named must be there."""
     if twin is None and not (twin_directory(loaded.run) / "model.safetensors").is_file():
         return None
-    return load_twin(loaded.run, twin)
+    return open_twin(loaded.run, twin)

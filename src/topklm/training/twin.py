@@ -12,7 +12,7 @@ def twin_directory(run: Run, twin: Path | str | None = None) -> Path:
     return run.path / "twin" if twin is None else Path(twin)
 
 
-def load_twin(run: Run, twin: Path | str | None = None, *, step: int | None = None) -> Loaded:
+def open_twin(run: Run, twin: Path | str | None = None, *, step: int | None = None) -> Loaded:
     """Load the dense twin of a TopK run. twin: its directory; default `twin` in the run.
 
     step: a tracing checkpoint instead of the final weights. Raises RunError where there is none, or what

@@ -1,0 +1,93 @@
+"""Write what `topklm metrics` found for several seeds as a Markdown page: neurons, controls, every seed.
+
+python examples/metrics_report.py docs/results/metrics.md RUN RUN RUN [--remarks FILE]
+
+The first line says whether a control comes close. FILE: Markdown that says why, put below it.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from topklm.comparison.headlines import MAIN
+from topklm.comparison.result import Result, read_result
+from topklm.comparison.seeds import SeedLine, over_seeds, seed_verdict
+from topklm.core.files import write_text
+from topklm.reports.metrics import markdown_table, number, spread
+
+
+def report(results: Sequence[Result], remarks: str = "") -> str:
+    """Write the page."""
+    lines = over_seeds(results)
+    sources = list(results[0].sources)
+    controls = [source for source in sources if source != MAIN]
+    first = results[0]
+    parts = [
+        seed_verdict(lines),
+        "# Metrics of neurons and controls",
+        f"{len(results)} seeds ({', '.join(str(one.seeds[0]) for one in results)}), "
+        f"{first.n_tokens:,} held-out tokens, {first.n_documents:,} documents of "
+        f"{', '.join(first.corpus['spec'])}; {first.concepts} concepts; embedding: {first.embedding}. "
+        "What the numbers mean: [metrics](../metrics.md).",
+        *(f"Left out: {name}: {why}" for name, why in first.left_out.items()),
+    ]
+    if remarks:
+        parts += ["## Why controls come close", remarks.strip()]
+    parts += [
+        "## Mean over layers, every seed",
+        markdown_table(
+            ["", *sources], [[line.headline.title, *_seeds(line, sources)] for line in _of(lines)]
+        ),
+        "## Neurons minus control",
+        "In the direction in which more is better, paired by seed, 95 % t-interval; an interval that reaches "
+        "0 means that the control comes close.",
+        markdown_table(
+            ["", *controls],
+            [
+                [
+                    line.headline.title,
+                    *(spread(line.gaps[one]) if one in line.gaps else "-" for one in controls),
+                ]
+                for line in _of(lines)
+                if line.gaps
+            ],
+        ),
+    ]
+    for site in sorted({line.site for line in lines if line.site is not None}):
+        rows = [[line.headline.title, *_means(line, sources)] for line in lines if line.site == site]
+        parts += [f"## Layer {site}, mean over seeds", markdown_table(["", *sources], rows)]
+    seconds = {source: sum(one.seconds[source] for one in results) / len(results) for source in sources}
+    parts.append(
+        "Seconds to measure, mean over seeds: "
+        + ", ".join(f"{source} {value:.0f}" for source, value in seconds.items())
+        + "."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _of(lines: Sequence[SeedLine]) -> list[SeedLine]:
+    return [line for line in lines if line.site is None]
+
+
+def _seeds(line: SeedLine, sources: Sequence[str]) -> list[str]:
+    return [" / ".join(number(value) for value in line.values[source]) for source in sources]
+
+
+def _means(line: SeedLine, sources: Sequence[str]) -> list[str]:
+    return [number(sum(line.values[source]) / len(line.values[source])) for source in sources]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the results of the runs and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--remarks", type=Path)
+    given = parser.parse_args(arguments)
+    remarks = given.remarks.read_text(encoding="utf-8") if given.remarks else ""
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(given.out, report([read_result(run) for run in given.runs], remarks))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Several seeds of one setting: every seed's number, and paired differences of neurons and controls."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.stats import Estimate, paired_t
+from .headlines import MAIN, Headline, lines_of
+from .result import Result
+
+
+class SeedLine(NamedTuple):
+    """One headline over seeds, at one site or averaged over all."""
+
+    headline: Headline
+    site: int | None
+    """None: the mean over all sites, seed by seed."""
+    values: dict[str, list[float]]
+    """By source, one number per seed, in the order of the results; NaN where it has none."""
+    gaps: dict[str, Estimate]
+    """By control: neurons minus control, turned so that more is better, with a paired t-interval."""
+
+    def close(self) -> list[str]:
+        """Name the controls whose gap is not above 0 for certain."""
+        return [name for name, gap in self.gaps.items() if not gap.low > 0]
+
+
+def over_seeds(results: Sequence[Result]) -> list[SeedLine]:
+    """Put results of several seeds side by side: all headlines, first averaged over sites, then by site.
+
+    Raises InputError where they are not of the same text, sources and sites, or a seed stands there twice.
+    """
+    check_alike(results)
+    tables = [{(line.site, line.headline): line.values for line in lines_of(one.rows)} for one in results]
+    headlines = list(dict.fromkeys(headline for table in tables for _, headline in table))
+    sites = sorted({site for table in tables for site, _ in table})
+    sources = list(results[0].sources)
+    found = []
+    for headline in headlines:
+        by_site: dict[int | None, dict[str, list[float]]] = {}
+        for site in sites:
+            by_site[site] = {
+                source: [_value(table.get((site, headline), {}), source) for table in tables]
+                for source in sources
+            }
+        averaged = {
+            source: np.mean([by_site[site][source] for site in sites], axis=0).tolist() for source in sources
+        }
+        for place, values in [(None, averaged), *by_site.items()]:
+            found.append(SeedLine(headline, place, values, _gaps(headline, values)))
+    return sorted(found, key=lambda line: (line.site is not None, line.site or 0))
+
+
+def check_alike(results: Sequence[Result]) -> None:
+    """Raise InputError unless the results can be compared seed by seed."""
+    if not results:
+        raise InputError("give at least one run")
+    seeds = [seed for one in results for seed in one.seeds]
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"a seed stands there twice: {', '.join(map(str, seeds))}")
+    for one in results[1:]:
+        for name, mine, first in (
+            ("corpus", one.corpus["spec"], results[0].corpus["spec"]),
+            ("sources", list(one.sources), list(results[0].sources)),
+            ("sites", {row.site for row in one.rows}, {row.site for row in results[0].rows}),
+        ):
+            if mine != first:
+                raise InputError(f"{one.run} and {results[0].run} cannot be compared: their {name} differ")
+
+
+def seed_verdict(lines: Sequence[SeedLine]) -> str:
+    """Say in one sentence in which numbers, averaged over sites, a control comes close or passes."""
+    compared = [line for line in lines if line.site is None and line.gaps]
+    if not compared:
+        return "No control was measured beside the neurons, so the numbers show nothing yet."
+    near = [(line.headline.title, line.close()) for line in compared if line.close()]
+    if not near:
+        return f"No control comes close to the neurons in any of {len(compared)} numbers."
+    said = "; ".join(f"{title}: {', '.join(names)}" for title, names in near)
+    return (
+        f"Controls come close to the neurons, or pass them, in {len(near)} of {len(compared)} numbers "
+        f"({said})."
+    )
+
+
+def _value(values: dict[str, Estimate], source: str) -> float:
+    return values[source].value if source in values else float("nan")
+
+
+def _gaps(headline: Headline, values: dict[str, list[float]]) -> dict[str, Estimate]:
+    if not headline.better or MAIN not in values:
+        return {}
+    main = np.array(values[MAIN])
+    found = {}
+    for source, other in values.items():
+        differences = headline.better * (main - np.array(other))
+        if source != MAIN and np.isfinite(differences).all():
+            found[source] = paired_t(differences)
+    return found

@@ -1,0 +1,142 @@
+"""Tables and figures of a sweep: one line a variant, every seed shown."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.stats import Estimate
+from .figures import MARKERS, figure_file
+
+DENSE, SPARSE = "0.55", "black"
+SIZE = (8.5, 4.8)
+LEGEND: dict[str, Any] = {"fontsize": 7, "loc": "upper left", "bbox_to_anchor": (1, 1), "frameon": False}
+
+
+class Line(NamedTuple):
+    """What became of one variant."""
+
+    variant: str
+    losses: Mapping[int, float]
+    """Held-out loss by seed, in nats per token."""
+    difference: Estimate | None
+    """Mean difference of the loss from the first variant's, over shared seeds; None for the first."""
+    bits_per_byte: float
+    live: Sequence[float]
+    """Share of live neurons of each TopK layer, mean over seeds; none for a dense model."""
+    entropy: Sequence[float]
+    """Mean token entropy of each TopK layer in bits, over an equal number of random firings."""
+    parameters: float
+    flops_per_token: float
+    """Of a forward pass."""
+    training_flops: float
+    seconds: float
+    """Of training."""
+
+
+HEADS = (
+    "variant",
+    "loss, each seed",
+    "difference from the first",
+    "bits per byte",
+    "live, by layer, %",
+    "token entropy, by layer",
+    "parameters, M",
+    "MFLOPs per token",
+    "minutes",
+)
+
+
+def cells(line: Line) -> tuple[str, ...]:
+    """Write a line's numbers."""
+    return (
+        line.variant,
+        ", ".join(f"{loss:.3f}" for _, loss in sorted(line.losses.items())),
+        _difference(line.difference),
+        f"{line.bits_per_byte:.3f}",
+        ", ".join(f"{100 * share:.0f}" for share in line.live) or "-",
+        ", ".join("-" if math.isnan(bits) else f"{bits:.2f}" for bits in line.entropy) or "-",
+        f"{line.parameters / 1e6:.2f}",
+        f"{line.flops_per_token / 1e6:.1f}",
+        f"{line.seconds / 60:.1f}",
+    )
+
+
+def _difference(found: Estimate | None) -> str:
+    if found is None:
+        return ""
+    if not math.isfinite(found.low):
+        return f"{found.value:+.3f}"
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+
+
+def markdown(lines: Sequence[Line], *, failed: Mapping[str, str]) -> str:
+    """Write the table as Markdown, with what failed below it."""
+    rows = [HEADS, tuple("---" for _ in HEADS), *(cells(line) for line in lines)]
+    text = "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+    seeds = sorted({seed for line in lines for seed in line.losses})
+    text += (
+        f"\nSeeds {', '.join(map(str, seeds))}. Held-out loss in nats per token; differences: mean over "
+        "shared seeds, with a paired t-interval (95 %) where there are two seeds or more. Live: fires on "
+        "more than 1 token in 10,000. Token entropy in bits, over 256 random firings a neuron.\n"
+    )
+    for name, reason in failed.items():
+        text += f"\nFailed: {name}: {reason}\n"
+    return text
+
+
+def draw_table(lines: Sequence[Line]) -> str:
+    """Write the table for a terminal, columns aligned."""
+    rows = [HEADS, *(cells(line) for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def loss_figure(lines: Sequence[Line], path: Path) -> bool:
+    """Draw held-out loss against training operations, a mark a seed; dense models are grey."""
+    with figure_file(path, SIZE) as figure:
+        axes = figure.subplots()
+        for place, line in enumerate(lines):
+            axes.scatter(
+                [line.training_flops] * len(line.losses),
+                list(line.losses.values()),
+                marker=MARKERS[place % len(MARKERS)],
+                s=28,
+                facecolors="none",
+                edgecolors=SPARSE if line.live else DENSE,
+                label=line.variant,
+            )
+        axes.set_xscale("log")
+        axes.set_xlabel("training, floating-point operations")
+        axes.set_ylabel("held-out loss, nats per token")
+        axes.legend(**LEGEND)
+    return True
+
+
+def live_figure(lines: Sequence[Line], path: Path) -> bool:
+    """Draw the share of live neurons by layer; False, and no file, where no variant has a TopK layer."""
+    shown = [line for line in lines if line.live]
+    if not shown:
+        return False
+    with figure_file(path, SIZE) as figure:
+        axes = figure.subplots()
+        for place, line in enumerate(shown):
+            axes.plot(
+                np.arange(len(line.live)),
+                [100 * share for share in line.live],
+                marker=MARKERS[place % len(MARKERS)],
+                color=SPARSE,
+                linewidth=0.7,
+                markerfacecolor="none",
+                label=line.variant,
+            )
+        axes.set_xticks(np.arange(max(len(line.live) for line in shown)))
+        axes.set_xlabel("TopK layer, counted from the first")
+        axes.set_ylabel("live neurons, %")
+        axes.set_ylim(-3, 103)
+        axes.legend(**LEGEND)
+    return True

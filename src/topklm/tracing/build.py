@@ -1,0 +1,256 @@
+"""Make a trace: plan, one unit for every source and checkpoint, the summary.
+
+The checkpoints of a source are read from the last one back, so that each is read once and only three sets of
+codes are held: those of the final checkpoint, of the next one, and of the one at hand. Interrupted anywhere
+and called again, it goes on with the units that are whole, and ends with the same files.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ..core.errors import InputError, Interrupted, RunError
+from ..core.files import disk_full_is_said, existing, finite, locked, remove_partial, write_json
+from ..core.progress import counted
+from ..model import SparseCodes
+from ..training import Loaded, Run, load
+from . import units
+from .checkpoints import Checkpoints, OfRun, OwnCheckpoints, TwinCheckpoints
+from .layers import compare_layers, kept, read_layers
+from .measure import describe, match
+from .plan import Plan, Say
+from .probe import read_codes
+from .stored import ABOUT, PLAN, UNITS, Trace
+from .summary import summarise
+from .units import Key
+
+Codes = list[dict[int, SparseCodes]]
+"""Of each source of a group: codes by site."""
+
+
+def trace(
+    run: Run | Loaded | Path | str,
+    *,
+    data: str | Sequence[str] | None = None,
+    tokens: int | None = None,
+    lexicon: Path | str | None = None,
+    twin: Path | str | None = None,
+    controls: bool = True,
+    others: Sequence[Checkpoints] = (),
+    out: Path | str | None = None,
+    say: Say = lambda message: None,
+    console: Console | None = None,
+) -> Trace:
+    """Trace every neuron of a run over its checkpoints, and its controls likewise.
+
+    data: the probe text, a corpus specification; default: the run's own held-out text. tokens: stop after
+    the document that reaches this many (default 50,000). lexicon: a file of concepts instead of the
+    stories' own or those of general English. twin: the dense twin, by default `twin` in the run; its
+    neurons and its post-hoc TopK are the controls, left out where there is none or with controls=False.
+    others: further sources with checkpoints, such as SAEs. out: default `trace` in the run. What is not
+    given is as in the trace that is there already.
+
+    Checkpoints that are missing or damaged are named, skipped and listed under `skipped`. Interrupted
+    anywhere and called again, it goes on with what is whole. Raises InputError where the run, the text or
+    the directory do not allow it, Interrupted after Ctrl-C.
+
+        traced = trace("runs/quickstart")
+        traced.about["identity_match"], traced.life("L2/N17").emergence
+    """
+    opened = run.run if isinstance(run, Loaded) else run if isinstance(run, Run) else Run(run)
+    if opened.settings.dense:
+        raise InputError(f"{opened.path} is a dense run: trace the TopK run, this one is its control")
+    if not opened.finished:
+        raise RunError(
+            f"{opened.path} is not finished; go on with: topklm train --resume --out {opened.path}"
+        )
+    directory = opened.path / "trace" if out is None else Path(out)
+    request = {
+        "data": None if data is None else [data] if isinstance(data, str) else list(data),
+        "tokens": tokens,
+        "lexicon": None if lexicon is None else str(lexicon),
+    }
+    work = _Trace(Plan(opened, directory, say=say, console=console))
+    with _writing(directory):
+        work.plan.take(request)
+        work.add(OwnCheckpoints(opened))
+        if controls:
+            work.add_twin(twin)
+        for one in others:
+            work.add(one)
+        work.make_units()
+        work.finish()
+    return Trace.open(directory)
+
+
+class _Trace:
+    """One call."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.run, self.directory, self.say = plan, plan.run, plan.directory, plan.say
+        self.groups: list[tuple[Checkpoints, list[int]]] = []
+        self.skipped: list[dict[str, Any]] = []
+        self.left_out: dict[str, str] = {}
+        self.models: dict[str, tuple[OfRun, list[int]]] = {}
+
+    @property
+    def units(self) -> Path:
+        """Where the units lie."""
+        return self.directory / UNITS
+
+    def add_twin(self, twin: Path | str | None) -> None:
+        """Add the controls of the dense twin, or say why not; a twin that is named must be there."""
+        try:
+            self.add(TwinCheckpoints(self.run, twin))
+        except RunError as error:
+            if twin is not None:
+                raise
+            self.say(f"dense and posthoc are left out: {error}")
+            self.left_out |= dict.fromkeys(TwinCheckpoints.names, str(error))
+
+    def add(self, group: Checkpoints) -> None:
+        """Add sources, and find out which of their checkpoints can be used."""
+        usable = []
+        for step in group.steps:
+            problem = group.problem(step)
+            if problem is None:
+                usable.append(step)
+                continue
+            self.say(f"checkpoint {step} of {', '.join(group.names)} is skipped: {problem}")
+            self.skipped += [{"source": name, "step": step, "reason": problem} for name in group.names]
+        if len(usable) < 2:
+            raise RunError(
+                f"{', '.join(group.names)}: {len(usable)} of {len(group.steps)} tracing checkpoints can be "
+                "used; a trace needs at least two"
+            )
+        self.groups.append((group, usable))
+        if isinstance(group, OfRun):
+            self.models |= dict.fromkeys(group.names, (group, usable))
+
+    def make_units(self) -> None:
+        """Make what is missing, source by source, from the last checkpoint back."""
+        total = sum(len(usable) for _, usable in self.groups) * self.plan.n_tokens
+        with counted(self.plan.console, "tracing", unit="tokens", total=total) as report:
+            done = 0
+            for group, usable in self.groups:
+                keys = [_keys(group, usable, place) for place in range(len(usable))]
+                final: Codes | None = None
+                following: Codes | None = None
+                for place in reversed(range(len(usable))):
+                    wanted = [not units.is_whole(self.units, key) for key in keys[place]]
+                    if any(wanted):
+                        here = self._read(group, usable[place])
+                        if place == len(usable) - 1:
+                            final = here
+                        elif following is None:  # gone on with after an interruption
+                            following = self._read(group, usable[place + 1])
+                        if final is None:
+                            final = following if place == len(usable) - 2 else self._read(group, usable[-1])
+                        assert final is not None
+                        self._make(keys[place], wanted, here, final, following)
+                        following = here
+                    else:
+                        following = None
+                    done += self.plan.n_tokens
+                    report(done)
+
+    def _read(self, group: Checkpoints, step: int) -> Codes:
+        probe = self.plan.checked_probe()
+        sources = group.open(step)
+        assert [one.name for one in sources] == list(group.names)
+        self.kinds = [one.kind for one in sources]
+        return read_codes(sources, probe)
+
+    def _make(
+        self, keys: list[Key], wanted: list[bool], here: Codes, final: Codes, following: Codes | None
+    ) -> None:
+        for place, key in enumerate(keys):
+            if not wanted[place]:
+                continue
+            codes = here[place]
+            after = None
+            if key.next is not None and following is not None:
+                after = {site: match(codes[site], following[place][site]) for site in codes}
+            last = {site: match(codes[site], final[place][site]) for site in codes}
+            described = {site: describe(codes[site], self.plan.probe) for site in codes}
+            units.write(self.units, key, described, last, after, kind=self.kinds[place])
+
+    def make_layers(self, sites: list[int]) -> dict[str, Any]:
+        """Compare the layers of the final checkpoint; beside it the first one's and the twin's."""
+        settings, layers = self.run.settings, {}
+        for name, place in (("topk", -1), ("initialisation", 0), ("posthoc", -1)):
+            checkpoints = self.models.get("posthoc" if name == "posthoc" else "topk")
+            if checkpoints is None:
+                continue
+            group, usable = checkpoints
+            step = usable[place]
+
+            def make(group: OfRun = group, step: int = step) -> dict[str, Any]:
+                loaded = load(group.run.path, step=step)
+                codes = read_layers(loaded, self.plan.checked_probe(), k=settings.k, by=settings.topk_by)
+                return compare_layers(codes)
+
+            self.say(f"layers of {name} at step {step}")
+            key = {"revision": group.weights(step), "corpus": self.plan.content["corpus"]["sha256"]}
+            layers[name] = {"step": step, **kept(self.units / f"layers-{name}.json", key, make)}
+        main = layers.pop("topk")
+        return {**main, "topk_layers": sites, "controls": layers}
+
+    def finish(self) -> None:
+        """Sum up the units of this call's sources."""
+        sources = {name: usable for group, usable in self.groups for name in group.names}
+        content = summarise(self.units, sources, self.plan.content, self.run)
+        content |= {
+            "layers": self.make_layers([one["site"] for one in content["sites"]]),
+            "skipped": self.skipped,
+            "left_out": self.left_out,
+        }
+        write_json(self.directory / ABOUT, finite(content))
+
+
+def _keys(group: Checkpoints, usable: list[int], place: int) -> list[Key]:
+    """Say what decides the units of a group at one of its checkpoints."""
+    after = usable[place + 1] if place + 1 < len(usable) else None
+    return [
+        Key(
+            source=name,
+            step=usable[place],
+            revision=group.revision(usable[place]),
+            next=after,
+            next_revision=None if after is None else group.revision(after),
+            final=usable[-1],
+            final_revision=group.revision(usable[-1]),
+        )
+        for name in group.names
+    ]
+
+
+@contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    """Hold the directory, and say in one line what ends the work early."""
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file; name a directory for the trace")
+    is_new = not directory.exists()
+    if not is_new and any(directory.iterdir()) and not (directory / PLAN).is_file():
+        names = {path.name for path in directory.iterdir()}
+        if names - {".lock", "text", UNITS}:
+            raise InputError(f"{directory} is not empty and holds no trace; choose another directory")
+    with disk_full_is_said(existing(directory)):
+        (directory / UNITS).mkdir(parents=True, exist_ok=True)
+        with locked(directory):
+            remove_partial(directory)
+            remove_partial(directory / UNITS)
+            try:
+                yield
+            except KeyboardInterrupt:
+                raise Interrupted(
+                    f"interrupted; what is done of {directory} is kept: the same call goes on from there"
+                ) from None
+            except InputError:
+                if is_new and not (directory / PLAN).is_file():
+                    shutil.rmtree(directory)  # leave no dead directory behind
+                raise
