@@ -102,7 +102,7 @@ def test_an_sae_is_the_same_whoever_is_trained_beside_it(
     assert same({name: load_file(alone / name)}, {name: load_file(together / name)})
 
 
-@pytest.mark.parametrize("architecture", ["topk", "batchtopk"])
+@pytest.mark.parametrize("architecture", ["topk", pytest.param("batchtopk", marks=pytest.mark.slow)])
 def test_killed_and_continued_it_ends_with_the_same_weights(
     architecture: str, paired: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +139,7 @@ def test_killed_and_continued_it_ends_with_the_same_weights(
     assert curves[0] == curves[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["batchtopk", "jumprelu", "standard"])
 def test_other_architectures_are_read_like_topk(architecture: str, paired: Path, tmp_path: Path) -> None:
     path = copied(paired, tmp_path)
