@@ -78,11 +78,11 @@ def main(run: str, path: str, count: int = CONCEPTS, seed: int = SEED) -> None:
     shared = len(set.intersection(*(set(table) for table in tables)))
     sizes = ", ".join(f"{index.source} has {index.layout.features:,}" for index in indexes)
     note = (
-        f"Chosen by rule: of the {shared} concepts that were measured in all sources, those that some feature "
-        f"tells with a held-out F1 of {LABELLED} or more, in the order of that F1, were cut into "
+        f"Chosen by rule: of the {shared} concepts that were measured in all sources, those that some "
+        f"feature tells with a held-out F1 of {LABELLED} or more, in the order of that F1, were cut into "
         f"{len(chosen)} equal stretches, and one was drawn from each with seed {seed}. Each source shows the "
-        f"feature that tells the concept best. {indexes[0].n_tokens:,} tokens. A best of more features is a best "
-        f"of more draws: {sizes}."
+        f"feature that tells the concept best. {indexes[0].n_tokens:,} tokens. A best of more features is a "
+        f"best of more draws: {sizes}."
     )
     parts = ["# Neurons beside latents", textwrap.fill(note, WIDTH)]
     for concept in chosen:
