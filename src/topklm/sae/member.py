@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..core.hashing import hashed
 from .lens import quiet, saelens
-from .schedule import FLAT, Schedule, last_tenth
+from .schedule import EARLIEST, FLAT, Schedule, last_tenth
 from .settings import SAESettings
 
 DEAD_AFTER = 131_072
@@ -103,7 +103,7 @@ class Member:
             spread += float((rows - mean).square().sum())
         variance = 1 - error / spread
         self.curve.append(Point(self.tokens, variance, float((~fired).float().mean())))
-        if self.flat:
+        if self.flat and self.tokens >= EARLIEST * self.schedule.budget:
             self.schedule.cool(self.tokens)
 
     def save(self, directory: Path) -> None:

@@ -1,9 +1,10 @@
 """When training ends, and the learning rate until then.
 
-The rate rises over the first steps and stays. Once the curve is flat, or four fifths of the budget are
-spent, it comes down to zero over a quarter of what was trained till then, and training ends. A curve is
-flat where its last tenth gained less than 1 % of the variance; it is looked at again at the very end. Every
-SAE has a course of its own, so that it does not depend on what is trained beside it.
+The rate rises over the first steps and stays. Once the curve is flat, but not in the first quarter of the
+budget, or when four fifths of it are spent, it comes down to zero over a quarter of what was trained till
+then, and training ends. A curve is flat where its last tenth gained less than 1 % of the variance; it is
+looked at again at the very end. Every SAE has a course of its own, so that it does not depend on what is
+trained beside it.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 
 FLAT = 0.01
 """Gain of explained variance below which the last tenth of a training is called flat."""
+EARLIEST = 0.25
+"""Share of the budget before which a flat curve ends nothing: dead latents are revived only after a while,
+and a wide SAE's curve is flat long before."""
 WARM_SHARE = 0.02
 COOL_SHARE = 0.2
 POINTS = 40
