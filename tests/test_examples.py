@@ -79,3 +79,37 @@ def test_the_tracing_report_replaces_the_measured_part_alone(
         for one in traced.lives([f"L0/N{index}" for index in range(32)])
         if one.moments[-1].status == "live" and one.feature not in chosen.values()
     )
+
+
+BESIDE = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "neurons_beside_latents.py"))
+
+
+def test_neurons_stand_beside_the_latents_for_the_same_concept(
+    place: Path, trained: Run, tmp_path: Path
+) -> None:
+    for name, source in (("index", "topk"), ("index-sae_1x", "random")):
+        path = tmp_path / name
+        if source == "topk":
+            shutil.copytree(place / "index", path)
+        else:  # any other source stands for an SAE's
+            build_index(trained.path, source=source, out=path, effects=False)
+        index = FeatureIndex.open(path)
+        rows = [
+            {"concept": f"c{number}", "site": 0, "index": index_of, "f1": f1, "average_precision": f1}
+            for number in range(8)
+            for index_of, f1 in ((number, 0.3 + number / 20), (number + 1, 0.2 + number / 10))
+        ]
+        index.add_concepts(rows)
+    BESIDE["main"](str(tmp_path), str(tmp_path / "cards.md"), count=3)
+    text = (tmp_path / "cards.md").read_text(encoding="utf-8")
+    chosen = re.findall(r"^## (c\d)$", text, re.MULTILINE)
+    assert len(chosen) == 3
+    assert chosen == sorted(
+        chosen, reverse=True
+    )  # the best told first; below c3 none is told with an F1 of 0.5
+    assert set(chosen) <= {"c3", "c4", "c5", "c6", "c7"}
+    for concept in chosen:
+        number = int(concept[1])
+        heading = f"L0/N{number + 1}, held-out F1 {0.2 + number / 10:.2f}"
+        assert text.count(f"### topk: {heading}") == 1
+        assert text.count(f"### random: {heading}") == 1

@@ -325,7 +325,7 @@ def test_a_text_that_changed_since_is_refused(
         ({"sample": 1.5}, "sample=1.5"),
         ({"tokens": 0}, "tokens=0"),
         ({"data": "nowhere.txt"}, "there is no file or corpus"),
-        ({"source": "sae"}, "there is no source 'sae'"),
+        ({"source": "nonsense"}, "there is no source 'nonsense'"),
         ({"source": "dense"}, "needs the dense twin"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`topklm export`: what an index knows, in another tool's format."""
+"""`topklm export`: what an index knows, or a run's TopK layers, in another tool's format."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +8,15 @@ import typer
 from .indexes import IndexedPath, open_index
 from .output import AsJson, error_console, put_json, say
 
+SAELENS = "saelens"
+"""The one tool that is given the model itself, not what an index knows of it."""
+
 
 def export(
     path: IndexedPath,
-    to: Annotated[str, typer.Option(metavar="TOOL", help="delphi or neuronpedia.", show_default=False)],
+    to: Annotated[
+        str, typer.Option(metavar="TOOL", help="saelens, delphi or neuronpedia.", show_default=False)
+    ],
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="A new directory for the result.", show_default=False)
     ],
@@ -20,14 +25,18 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write what an index knows in another tool's format.
+    """Write what an index knows, or a run's TopK layers, in another tool's format.
 
-    delphi: the latent cache that it explains and scores features from. neuronpedia: the rows that its
-    import takes. docs/formats.md tells more. Needs an index: topklm index RUN.
+    saelens: each TopK layer as an SAE whose code is the layer's state. delphi: the latent cache that it
+    explains and scores features from. neuronpedia: the rows that its import takes. docs/formats.md tells
+    more. The last two need an index: topklm index RUN.
     """
     from ..core.progress import counted
     from ..export import export_index
 
+    if to == SAELENS:
+        export_layers(path, out, name, as_json=as_json)
+        return
     index = open_index(path)
     with counted(
         error_console(), "exporting", unit=f"{index.kind.KIND}s", total=index.layout.features
@@ -38,6 +47,20 @@ def export(
         put_json({"format": "topklm.export/1", "to": to, "out": str(out), **about})
     else:
         say(f"written: {out}")
+
+
+def export_layers(path: str, out: Path, name: str | None, *, as_json: bool) -> None:
+    """Write a run's TopK layers as SAEs, and say which."""
+    from ..export import export_saelens
+    from ..training import Run
+
+    run = Run(path)
+    saes = export_saelens(run, out, name=name)
+    if as_json:
+        about = {"run": path, "source": "topk", "revision": run.revision, "saes": [str(one) for one in saes]}
+        put_json({"format": "topklm.export/1", "to": SAELENS, "out": str(out), **about})
+    else:
+        say(f"written: {', '.join(map(str, saes))}")
 
 
 def default_name(path: str, to: str) -> str:

@@ -27,7 +27,7 @@ def index(
         Path | None, typer.Option(help="The index's directory; default: index, or index-SOURCE, in the run.")
     ] = None,
     source: Annotated[
-        str, typer.Option(help="topk, or a control: random, shuffled, dense, posthoc (the twin's).")
+        str, typer.Option(help="topk, a control (random, shuffled, dense, posthoc), or SAEs such as sae_8x.")
     ] = "topk",
     twin: Annotated[str | None, typer.Option(help="The dense twin; default: twin in the run.")] = None,
     seed: Annotated[int, whole("Seed of the sources random and shuffled.")] = 0,

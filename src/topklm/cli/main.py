@@ -23,6 +23,7 @@ from . import (
     quickstart,
     quiz,
     read,
+    sae,
     steer,
     stories,
     sweep,
@@ -60,7 +61,8 @@ app.command("evaluate-steering", short_help="Measure steering, with its referenc
 )
 app.command("sweep", short_help="Train many variants and compare them.")(sweep.sweep)
 app.command("trace", short_help="Follow how neurons form over checkpoints.")(trace.trace)
-app.command("export", short_help="Write an index in another tool's format.")(export.export)
+app.add_typer(sae.app, name="sae", short_help="Train and measure SAEs of the dense twin.")
+app.command("export", short_help="Write an index, or TopK layers, for another tool.")(export.export)
 app.command("info", short_help="Show what a run is.")(info.info)
 
 # Typer carries a click of its own; its base error is found by name wherever it lives.

@@ -19,7 +19,7 @@ from ..core.errors import InputError, Interrupted, RunError
 from ..core.files import PARTIAL, disk_full_is_said, locked, remove_partial
 from ..core.progress import counted
 from ..features import FeatureSource
-from ..index.sources import NAMES, source_of
+from ..index.sources import NAMES, is_plugin, source_of
 from ..metrics.batch import Row
 from ..training import Loaded, Run, load
 from . import naming
@@ -98,8 +98,10 @@ def measure(
     """
     settings = settings or Settings()
     for name in sources:
-        if name not in NAMES:
-            raise InputError(f"there is no source {name!r}; choose among {', '.join(NAMES)}")
+        if name not in NAMES and not is_plugin(name):
+            raise InputError(
+                f"there is no source {name!r}; choose among {', '.join(NAMES)}, or an SAE's, such as sae_8x"
+            )
     loaded = load(run.path if isinstance(run, Run) else run)
     directory = loaded.run.path / "metrics" if out is None else Path(out)
     directory.mkdir(parents=True, exist_ok=True)

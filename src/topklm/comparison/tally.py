@@ -20,7 +20,7 @@ from ..metrics import (
     probing,
     senses,
 )
-from ..metrics.batch import LIVE, Batch, Row, mean_row
+from ..metrics.batch import LIVE, Batch, Row, mean_row, row
 from ..metrics.contexts import Examples, embedded_examples
 from ..metrics.examples import ExampleSample, Text
 from ..metrics.firings import FiringSample
@@ -102,7 +102,8 @@ class Tally:
         states = {"live_features": live, "dead_features": self.fired == 0}
         for metric, chosen in states.items():
             yield mean_row(metric, chosen, n_tokens=self.n_tokens)
-        yield mean_row("firings_per_token", [self.fired.sum() / self.n_tokens], n_tokens=self.n_tokens)
+        per_token = float(self.fired.sum() / self.n_tokens)  # a count of this text: no interval
+        yield row("firings_per_token", per_token, n_tokens=self.n_tokens, n=self.n_tokens)
         for by, sample in self.samples.items():
             found = entropies.entropies(sample.result(), classes=self.text.classes)
             yield from entropies.rows(found, by, about=self.text.class_name)

@@ -41,7 +41,7 @@ def export_index(
     an unknown tool, an existing directory, or an index that the tool would misread.
     """
     if tool not in TOOLS:
-        raise InputError(f"there is no export to {tool!r}; choose one of {', '.join(TOOLS)}")
+        raise InputError(f"there is no export to {tool!r}; choose one of saelens, {', '.join(TOOLS)}")
     with new_directory(Path(out)) as directory:
         TOOLS[tool](Request(index, name, report), directory)
 

@@ -7,12 +7,34 @@ from functools import partial
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LlamaModel
+
+from ..core.errors import InputError
 
 CACHE = "cache" if "cache" in inspect.signature(LlamaModel.forward).parameters else "past_key_values"
 """What transformers calls the cache of keys and values; it was renamed in 5.24."""
 Read = TypeVar("Read")
+
+
+def blocks(model: Any) -> nn.ModuleList:
+    """Return the blocks of a transformers causal language model, first to last, whatever they are called.
+
+    They are the first list of modules that is as long as the configuration says the model is deep: Llama's
+    `model.layers`, GPT-2's `transformer.h`. Raises InputError where there is none.
+    """
+    depth = depth_of(model)
+    for module in model.base_model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return module
+    raise InputError(
+        f"a {type(model).__name__} has no list of {depth} blocks whose residual stream could be read"
+    )
+
+
+def depth_of(model: Any) -> int:
+    """Count the blocks of a transformers causal language model."""
+    return int(model.config.get_text_config().num_hidden_layers)
 
 
 @torch.no_grad()
@@ -23,7 +45,7 @@ def read_sites(
     sites: Iterable[int],
     read: Callable[[int, Tensor], Read],
 ) -> dict[int, Read]:
-    """Run a model's decoder once and apply `read` to each site and its residual stream.
+    """Run a model once, without its output layer, and apply `read` to each site and its residual stream.
 
     The stream, shape (batch, token, width), is dropped as soon as it is read.
     """
@@ -32,12 +54,12 @@ def read_sites(
     def keep(site: int, module: Any, inputs: Any, output: Any) -> None:
         found[site] = read(site, output[0] if isinstance(output, tuple) else output)
 
+    layers = blocks(model)
     with ExitStack() as hooks:
         for site in sites:
-            handle = model.model.layers[site].register_forward_hook(partial(keep, site))
-            hooks.callback(handle.remove)
+            hooks.callback(layers[site].register_forward_hook(partial(keep, site)).remove)
         mask = None if attention_mask is None else attention_mask.to(model.device)
-        model.model(input_ids=token_ids.to(model.device), attention_mask=mask, use_cache=False)
+        model.base_model(input_ids=token_ids.to(model.device), attention_mask=mask, use_cache=False)
     return found
 
 
@@ -55,7 +77,7 @@ def added_at_the_end(model: Any, site: int, change: Tensor) -> Iterator[None]:
         hidden[:, -1] += change.to(hidden)
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-    handle = model.model.layers[site].register_forward_hook(add)
+    handle = blocks(model)[site].register_forward_hook(add)
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
-"""From a run to a feature source by name: `topk`, or one of the controls."""
+"""From a run to a feature source by name: `topk`, one of the controls, or what a plugin has (SAEs)."""
 
+import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.errors import InputError, RunError
+from ..core.errors import InputError
 from ..data import Packed
-from ..data.tokenizer import fingerprint
 from ..features import (
     DenseNeurons,
     FeatureSource,
@@ -20,8 +20,12 @@ from ..features import (
     random_neurons,
 )
 from ..training import Loaded, Run, load
+from ..training.twin import open_twin, topk_sites
 
 NAMES = ("topk", "dense", "posthoc", "random", "shuffled")
+PLUGINS = "topklm.sources"
+"""Entry points of this group give sources whose name begins with theirs: `sae` those such as `sae_8x`.
+They are called with (loaded run, name, twin=, step=)."""
 CALIBRATION_TOKENS = 65_536
 """Tokens of the training text on which a dense neuron's threshold is set."""
 
@@ -38,15 +42,18 @@ def source_of(
 
     `topk`: the run's own neurons, read at the run's final k. `random`: the same architecture with fresh
     weights of `seed`. `shuffled`: the run's model on tokens shuffled with `seed`. `dense` and `posthoc`:
-    of the dense twin, at the run's TopK layers and k. step: a tracing checkpoint instead of the final
+    of the dense twin, at the run's TopK layers and k. `sae_8x` and the like: latents of SAEs that
+    `topklm sae train` made of it. step: a tracing checkpoint instead of the final
     weights. twin: the dense twin's directory; by default `twin` in the run, or the run itself if dense.
     Raises InputError where there is no such source, RunError where a run cannot be loaded.
 
         source_of("runs/quickstart", "random", seed=3)
     """
-    if name not in NAMES:
-        raise InputError(f"there is no source {name!r}; choose one of {', '.join(NAMES)}")
+    plugin = None if name in NAMES else plugin_of(name)
     loaded = run if isinstance(run, Loaded) else load(run.path if isinstance(run, Run) else run, step=step)
+    if plugin is not None:
+        source: FeatureSource = plugin.load()(loaded, name, twin=twin, step=step)
+        return source
     if name in ("dense", "posthoc"):
         return _of_twin(loaded, name, step=step, twin=twin)
     model, tokenizer, opened = loaded
@@ -62,31 +69,28 @@ def source_of(
     return ShuffledTokens(neurons, seed=seed) if name == "shuffled" else neurons
 
 
+def plugin_of(name: str) -> importlib.metadata.EntryPoint:
+    """Find who knows a source that is none of `NAMES`. Raises InputError where nobody does."""
+    if not is_plugin(name):
+        raise InputError(
+            f"there is no source {name!r}; choose one of {', '.join(NAMES)}, or an SAE's, such as sae_8x"
+        )
+    return next(iter(_plugins(name)))
+
+
+def is_plugin(name: str) -> bool:
+    """Tell whether a name is that of a plugin's source."""
+    return bool(_plugins(name))
+
+
+def _plugins(name: str) -> importlib.metadata.EntryPoints:
+    return importlib.metadata.entry_points(group=PLUGINS, name=name.partition("_")[0])
+
+
 def _of_twin(loaded: Loaded, name: str, *, step: int | None, twin: Path | str | None) -> FeatureSource:
     run = loaded.run
-    dense = loaded if run.settings.dense else open_twin(run, step=step, twin=twin)
+    dense = loaded if run.settings.dense else open_twin(run, twin, step=step)
     return twin_sources(dense, run, [name])[0]
-
-
-def twin_directory(run: Run, twin: Path | str | None = None) -> Path:
-    """Say where the dense twin of a run lies: `twin` in the run, or where one is named."""
-    return run.path / "twin" if twin is None else Path(twin)
-
-
-def open_twin(run: Run, *, step: int | None = None, twin: Path | str | None = None) -> Loaded:
-    """Load the dense twin of a run, or a tracing checkpoint of it. Raises RunError where there is none."""
-    directory = twin_directory(run, twin)
-    if not directory.is_dir():
-        raise RunError(
-            f"this source needs the dense twin, and there is none in {directory}; train "
-            f"it with: topklm train --config {run.path} --dense --out {run.path}/twin"
-        )
-    loaded = load(directory, step=step)
-    if not loaded.run.settings.dense:
-        raise RunError(f"{directory} is no dense twin: it has TopK layers")
-    if fingerprint(loaded.tokenizer) != run.about.get("tokenizer_sha256"):
-        raise RunError(f"{directory} is no twin of {run.path}: its tokenizer is another")
-    return loaded
 
 
 def twin_sources(
@@ -96,9 +100,7 @@ def twin_sources(
 
     calibration_tokens: so much of the twin's training text sets the thresholds of `dense`.
     """
-    settings = run.settings
-    layers = settings.topk_layers
-    sites = tuple(range(settings.depth - settings.n_nontopk)) if layers is None else tuple(layers)
+    settings, sites = run.settings, topk_sites(run)
     if not sites:
         raise InputError(f"the settings of {run.path} name no TopK layer, so there is no site to read")
     made: list[FeatureSource] = []

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.files import PARTIAL
 from ..core.stats import Estimate
-from .figures import MARKERS
+from .figures import MARKERS, figure_file
 
 DENSE, SPARSE = "0.55", "black"
+SIZE = (8.5, 4.8)
+LEGEND: dict[str, Any] = {"fontsize": 7, "loc": "upper left", "bbox_to_anchor": (1, 1), "frameon": False}
 
 
 class Line(NamedTuple):
@@ -96,59 +97,46 @@ def draw_table(lines: Sequence[Line]) -> str:
 
 
 def loss_figure(lines: Sequence[Line], path: Path) -> bool:
-    """Draw held-out loss against training operations, a mark a seed; dense models in grey, by their marks."""
-    figure, axes = _axes()
-    for place, line in enumerate(lines):
-        axes.scatter(
-            [line.training_flops] * len(line.losses),
-            list(line.losses.values()),
-            marker=MARKERS[place % len(MARKERS)],
-            s=28,
-            facecolors="none",
-            edgecolors=SPARSE if line.live else DENSE,
-            label=line.variant,
-        )
-    axes.set_xscale("log")
-    axes.set_xlabel("training, floating-point operations", fontsize=9)
-    axes.set_ylabel("held-out loss, nats per token", fontsize=9)
-    return _write(figure, axes, path)
+    """Draw held-out loss against training operations, a mark a seed; dense models are grey."""
+    with figure_file(path, SIZE) as figure:
+        axes = figure.subplots()
+        for place, line in enumerate(lines):
+            axes.scatter(
+                [line.training_flops] * len(line.losses),
+                list(line.losses.values()),
+                marker=MARKERS[place % len(MARKERS)],
+                s=28,
+                facecolors="none",
+                edgecolors=SPARSE if line.live else DENSE,
+                label=line.variant,
+            )
+        axes.set_xscale("log")
+        axes.set_xlabel("training, floating-point operations")
+        axes.set_ylabel("held-out loss, nats per token")
+        axes.legend(**LEGEND)
+    return True
 
 
 def live_figure(lines: Sequence[Line], path: Path) -> bool:
     """Draw the share of live neurons by layer; False, and no file, where no variant has a TopK layer."""
-    figure, axes = _axes()
     shown = [line for line in lines if line.live]
     if not shown:
         return False
-    for place, line in enumerate(shown):
-        axes.plot(
-            np.arange(len(line.live)),
-            [100 * share for share in line.live],
-            marker=MARKERS[place % len(MARKERS)],
-            color=SPARSE,
-            linewidth=0.7,
-            markerfacecolor="none",
-            label=line.variant,
-        )
-    axes.set_xticks(np.arange(max(len(line.live) for line in shown)))
-    axes.set_xlabel("TopK layer, counted from the first", fontsize=9)
-    axes.set_ylabel("live neurons, %", fontsize=9)
-    axes.set_ylim(-3, 103)
-    return _write(figure, axes, path)
-
-
-def _axes() -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.5, 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots()
-
-
-def _write(figure: Any, axes: Any, path: Path) -> bool:
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-    partial = path.with_name(PARTIAL + path.name)
-    figure.savefig(partial, dpi=150, format=path.suffix.removeprefix("."))
-    partial.replace(path)
+    with figure_file(path, SIZE) as figure:
+        axes = figure.subplots()
+        for place, line in enumerate(shown):
+            axes.plot(
+                np.arange(len(line.live)),
+                [100 * share for share in line.live],
+                marker=MARKERS[place % len(MARKERS)],
+                color=SPARSE,
+                linewidth=0.7,
+                markerfacecolor="none",
+                label=line.variant,
+            )
+        axes.set_xticks(np.arange(max(len(line.live) for line in shown)))
+        axes.set_xlabel("TopK layer, counted from the first")
+        axes.set_ylabel("live neurons, %")
+        axes.set_ylim(-3, 103)
+        axes.legend(**LEGEND)
     return True

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.files import PARTIAL
-from .figures import LINES, MARKERS
+from .figures import LINES, MARKERS, figure_file
 
 TITLES = {
     "topk": "TopK neurons",
@@ -18,28 +17,6 @@ TITLES = {
     "random": "two random initialisations",
 }
 MOST_CONCEPTS = 40
-Draw = Callable[[Any], None]
-
-
-def save(path: Path | str, size: tuple[float, float], draw: Draw) -> None:
-    """Draw a figure without a display and write it, PNG or SVG by its ending, whole or not at all.
-
-    The same content gives the same file: no date, no random names inside.
-    """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    path = Path(path)
-    kind = path.suffix.removeprefix(".")
-    partial = path.with_name(PARTIAL + path.name)
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    with mpl.rc_context({"svg.hashsalt": "topklm", "font.size": 9, "axes.titlesize": 9}):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
-        draw(figure)
-        figure.savefig(partial, dpi=150, format=kind, metadata=metadata)
-    partial.replace(path)
 
 
 def _style(place: int) -> dict[str, Any]:
@@ -76,8 +53,7 @@ def _skipped(content: Mapping[str, Any], source: str = "topk") -> list[int]:
 
 def emergence_figure(content: Mapping[str, Any], path: Path | str) -> None:
     """Draw the share of features that have become what they end as, beside the loss, over training."""
-
-    def draw(figure: Any) -> None:
+    with figure_file(path, (7.5, 5.6)) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         emergence = content["emergence"]
         for place, (name, one) in enumerate({"topk": emergence, **emergence["controls"]}.items()):
@@ -100,13 +76,10 @@ def emergence_figure(content: Mapping[str, Any], path: Path | str) -> None:
         for axes in (upper, lower):
             _steps_axis(axes, content["checkpoints"], _skipped(content))
 
-    save(path, (7.5, 5.6), draw)
-
 
 def stability_figure(content: Mapping[str, Any], path: Path | str) -> None:
     """Draw the identity match from each checkpoint to the next, for every source."""
-
-    def draw(figure: Any) -> None:
+    with figure_file(path, (7.5, 4.8)) as figure:
         axes = figure.subplots()
         identity = content["identity_match"]
         sources = {"topk": identity, **identity["controls"]}
@@ -133,13 +106,10 @@ def stability_figure(content: Mapping[str, Any], path: Path | str) -> None:
         figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=3)
         _steps_axis(axes, content["checkpoints"], _skipped(content))
 
-    save(path, (7.5, 4.8), draw)
-
 
 def layers_figure(content: Mapping[str, Any], path: Path | str) -> None:
     """Draw, for each pair of layers, how many neurons find themselves again under their own index."""
-
-    def draw(figure: Any) -> None:
+    with figure_file(path, (3.1 * (1 + len(content["layers"]["controls"])), 6)) as figure:
         layers = content["layers"]
         sources = {"topk": layers, **layers["controls"]}
         axes = figure.subplots(2, len(sources), squeeze=False)
@@ -152,8 +122,6 @@ def layers_figure(content: Mapping[str, Any], path: Path | str) -> None:
             ):
                 heading = "before training" if name == "initialisation" else TITLES.get(name, name)
                 _heat(axes[row, column], one, measure, f"{heading}\n{title}", layers["topk_layers"])
-
-    save(path, (3.1 * (1 + len(content["layers"]["controls"])), 6), draw)
 
 
 def _heat(axes: Any, one: Mapping[str, Any], measure: str, title: str, topk_layers: Sequence[int]) -> None:
@@ -184,8 +152,7 @@ def concepts_figure(content: Mapping[str, Any], path: Path | str) -> None:
     )
     picked = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_CONCEPTS)).round().astype(int))
     shown = [rows[place] for place in picked] if rows else []
-
-    def draw(figure: Any) -> None:
+    with figure_file(path, (7.5, 1.8 + 0.17 * max(len(shown), 4))) as figure:
         axes = figure.subplots()
         values = np.array([one["f1"] for one in shown]) if shown else np.zeros((1, len(concepts["steps"])))
         image = axes.imshow(values, aspect="auto", cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
@@ -204,8 +171,6 @@ def concepts_figure(content: Mapping[str, Any], path: Path | str) -> None:
         )
         figure.colorbar(image, ax=axes, label="held-out F1 of the best neuron", shrink=0.5)
 
-    save(path, (7.5, 1.8 + 0.17 * max(len(shown), 4)), draw)
-
 
 def life_figure(life: Any, path: Path | str, *, skipped: Sequence[int] = ()) -> None:
     """Draw one feature's life, its checkpoints evenly spaced, with its strongest token above each.
@@ -215,8 +180,7 @@ def life_figure(life: Any, path: Path | str, *, skipped: Sequence[int] = ()) -> 
     moments = life.moments
     steps = [one.step for one in moments]
     x = range(len(steps))
-
-    def draw(figure: Any) -> None:
+    with figure_file(path, (7.5, 6.4)) as figure:
         upper, middle, lower = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 2))
         before = _numbers([one.to_previous for one in moments])
         upper.plot(x, [one.to_final for one in moments], label="cosine with its final self", **_style(0))
@@ -241,8 +205,6 @@ def life_figure(life: Any, path: Path | str, *, skipped: Sequence[int] = ()) -> 
         lower.set_xticks(list(x), labels=[f"{step:,}" for step in steps], rotation=90, fontsize=7)
         for axes in (upper, middle, lower):
             _mark_skipped(axes, [float(np.interp(step, steps, x)) for step in skipped])
-
-    save(path, (7.5, 6.4), draw)
 
 
 def _f1(moment: Any) -> float:

@@ -14,6 +14,7 @@ from ..core.site import Feature
 from ..features import SteerableSource
 from ..index import source_of
 from ..index.sources import NAMES as SOURCES
+from ..index.sources import is_plugin
 from ..metrics.labelled import FEWEST
 from ..training import Loaded
 from .concepts import LabelledText
@@ -95,10 +96,12 @@ def check_arms(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name == "all":
             found += list(ARMS)[1:]
-        elif name in known:
+        elif name in known or is_plugin(name):
             found.append(name)
         elif name not in (MAIN, UNSTEERED):  # both are always there
-            raise InputError(f"there is no arm {name!r}; choose among {', '.join(known)}, or all")
+            raise InputError(
+                f"there is no arm {name!r}; choose among {', '.join(known)}, SAEs' such as sae_8x, or all"
+            )
     return tuple(dict.fromkeys(found))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import InputError
 from ..core.site import Feature
 from ..features import LayerNeurons, SteerableSource, locate
+from ..features.hooks import blocks
 from ..training import Loaded
 from .edits import NEEDS_INDEX, Edit, check_together
 from .places import Watch, watching
@@ -55,7 +56,7 @@ class Steering:
         return any(edit.positions != "all" for row in self.rows for edit in row)
 
     def _attach(self, plan: Plan, watch: Watch | None, *, before: bool) -> Any:
-        block = self.source.model.model.layers[plan.site]
+        block = blocks(self.source.model)[plan.site]
         topk: Any = getattr(block, "topk", None)
         if before:
             return topk.register_forward_pre_hook(partial(_before, plan, watch))
@@ -214,7 +215,7 @@ def _edit(one: Any) -> Edit:
 def _check_stages(source: SteerableSource, edits: Sequence[Edit]) -> None:
     """Raise InputError where an edit needs a TopK that its layer or its source has not."""
     for edit in edits:
-        topk: Any = getattr(source.model.model.layers[edit.feature.layer], "topk", None)
+        topk: Any = getattr(blocks(source.model)[edit.feature.layer], "topk", None)
         option = "before_topk" if edit.before_topk else "keep_k" if edit.keep_k else None
         if option and topk is None:
             raise InputError(f"{edit}: {option} needs a TopK layer, and layer {edit.feature.layer} is dense")

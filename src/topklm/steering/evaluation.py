@@ -23,11 +23,11 @@ from ..core.files import (
     write_json,
 )
 from ..core.progress import counted
-from ..data.tokenizer import fingerprint
 from ..features.effects import probe_contexts
 from ..index import FeatureIndex
 from ..reports.figures import Point, fluency_figure
 from ..training import Loaded, Run, load
+from ..training.twin import open_twin, twin_directory
 from .arms import DEFAULT, MAIN, Bench, LeftOut, Unit, check_arms
 from .concepts import MOST_TOKENS, judge_for, labelled_text
 from .editing import source_for
@@ -314,12 +314,6 @@ def _open_index(loaded: Loaded, index: Path | str | None) -> FeatureIndex:
 
 def _open_twin(loaded: Loaded, twin: Path | str | None) -> Loaded | None:
     """Open the dense twin where there is one; one that is named must be there."""
-    path = loaded.run.path / "twin" if twin is None else Path(twin)
-    if twin is None and not (path / "model.safetensors").is_file():
+    if twin is None and not (twin_directory(loaded.run) / "model.safetensors").is_file():
         return None
-    opened = load(path)
-    if not opened.run.settings.dense:
-        raise RunError(f"{path} is no dense twin: it has TopK layers")
-    if fingerprint(opened.tokenizer) != fingerprint(loaded.tokenizer):
-        raise RunError(f"{path} is no twin of {loaded.run.path}: its tokenizer is another")
-    return opened
+    return open_twin(loaded.run, twin)

@@ -11,10 +11,11 @@ from typing import Protocol
 from ..core.errors import RunError
 from ..core.files import MANIFEST, damage, read_json
 from ..features import FeatureSource, LayerNeurons
-from ..index.sources import open_twin, twin_directory, twin_sources
+from ..index.sources import twin_sources
 from ..training import Run, load
 from ..training.run import WEIGHTS
 from ..training.schedules import trace_steps
+from ..training.twin import open_twin, twin_directory
 
 CALIBRATION_TOKENS = 16_384
 """Tokens of the training text that set the thresholds of dense neurons, checkpoint by checkpoint."""

@@ -15,13 +15,14 @@ from ..core.hashing import hashed
 from ..core.progress import counted
 from ..data.tokenizer import fingerprint
 from ..features import FeatureSource, LayerNeurons, random_neurons
-from ..index.sources import open_twin, twin_sources
+from ..index.sources import twin_sources
 from ..metrics import matching
 from ..metrics.batch import Row
 from ..metrics.labelled import LABELLED, concept_features
 from ..metrics.scores import ConceptCounts
 from ..model import SparseCodes
 from ..training import Loaded, Run, load
+from ..training.twin import open_twin
 from .checkpoints import CALIBRATION_TOKENS
 from .layers import kept
 from .plan import Plan, Say

@@ -1,0 +1,190 @@
+"""`topklm sae`: train SAEs of a run's dense twin, and measure them."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.errors import InputError
+from .output import AsJson, RunPath, decimal, error_console, put, put_json, say, whole
+
+app = typer.Typer(no_args_is_help=True, help="Train and measure SAEs of a run's dense twin (SAELens).")
+
+Twin = Annotated[str | None, typer.Option(help="The dense twin; default: twin in the run.")]
+
+
+@app.command("train", short_help="Train SAEs on the dense twin's residual streams.")
+def train(
+    path: RunPath,
+    width: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="1x|4x|8x|16x", help="Latents, as a multiple of the stream's width; may be repeated."
+        ),
+    ] = None,
+    sites: Annotated[
+        str | None, typer.Option(metavar="0,1,3", help="Layers to read; default: the run's TopK layers.")
+    ] = None,
+    architecture: Annotated[
+        str, typer.Option(help="topk, batchtopk, jumprelu (aims at k) or standard (L1).")
+    ] = "topk",
+    k: Annotated[int | None, whole("Latents that fire on a token; default: the run's k.")] = None,
+    tokens: Annotated[
+        int | None, whole("Most tokens; training ends earlier where its curve is flat.")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Seed of the weights; may be repeated.")
+    ] = None,
+    batch_tokens: Annotated[int | None, whole("Activations a step.")] = None,
+    lr: Annotated[float | None, decimal("Peak learning rate.")] = None,
+    sparsity: Annotated[float | None, decimal("Weight of the sparsity penalty (jumprelu, standard).")] = None,
+    twin: Twin = None,
+    threads: Annotated[int, whole("CPU threads; 0: as many as torch takes.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train SAEs on what a run's dense twin computes, on the text that it was trained on.
+
+    All widths, seeds and layers asked for are trained together, on activations that are computed once. They
+    are kept in sae/ in the run, as SAELens loads them. Interrupted, the same command goes on.
+    """
+    from ..sae.runs import train_run_saes
+    from ..sae.settings import parse_widths
+    from ..sae.store import read_set
+
+    chosen = {
+        name: value
+        for name, value in (
+            ("tokens", tokens),
+            ("batch_tokens", batch_tokens),
+            ("lr", lr),
+            ("sparsity", sparsity),
+        )
+        if value is not None
+    }
+    made = train_run_saes(
+        path,
+        widths=parse_widths(width or ["1x"]),
+        sites=None if sites is None else parse_sites(sites),
+        seeds=seed or (0,),
+        k=k,
+        twin=twin,
+        threads=threads,
+        say=say,
+        console=error_console(),
+        architecture=architecture,
+        **chosen,
+    )
+    abouts = [read_set(one) for one in made]
+    if as_json:
+        put_json({"format": "topklm.sae-training/1", "run": path, "saes": abouts})
+        return
+    put("\n".join(line for about in abouts for line in trained_lines(about)))
+
+
+@app.command("eval", short_help="Measure how well SAEs stand for the stream.")
+def evaluate(
+    path: RunPath,
+    source: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Such as sae_8x; default: all that the run has.")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="Text; may be repeated. Default: the validation part.")
+    ] = None,
+    tokens: Annotated[int, whole("How many tokens of it.")] = 65_536,
+    twin: Twin = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure explained variance, CE score and dead latents of a run's SAEs, layer by layer.
+
+    Beside them stand TopK applied to the twin's stream when reading (posthoc), and the run's own neurons
+    (topk), which lose nothing of their model; what that model's loss is beside the twin's says the column
+    'loss'.
+    """
+    from ..sae.quality import saes_quality
+    from ..training import load
+    from .evaluate import held_out_text
+
+    if tokens < 1:
+        raise InputError(f"tokens={tokens} is not allowed; choose 1 or more")
+    loaded = load(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        packed = None if data is None else held_out_text(loaded, data, Path(scratch))
+        found = saes_quality(loaded, names=source, twin=twin, packed=packed, tokens=tokens, say=say)
+    if as_json:
+        first = found[0].measured
+        content = {
+            "format": "topklm.sae-quality/1",
+            "run": path,
+            "revision": loaded.run.revision,
+            "data": data or ["validation"],
+            "n_tokens": first.n_tokens,
+            "n_documents": first.n_documents,
+            "seeds": sorted({one.seed for one in found}),
+            "rows": [row for one in found for row in one.rows()],
+        }
+        put_json(content)
+        return
+    put("\n".join(quality_lines(found)))
+
+
+def parse_sites(text: str) -> tuple[int, ...]:
+    """Read `0,1,3`. Raises InputError where it is none."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"--sites {text!r} is no list of layers; write it as 0,1,3")
+    return tuple(int(part) for part in parts)
+
+
+def trained_lines(about: dict[str, Any]) -> list[str]:
+    """Say of each SAE of a set how its training ended."""
+    lines = []
+    for site, one in about["saes"].items():
+        end = one["curve"][-1]
+        flat = "flat" if one["flat"] else "not flat"
+        lines.append(
+            f"{about['name']} layer {site}: {one['tokens']:,} tokens, {one['seconds']:.1f} s, explained "
+            f"variance {end['explained_variance']:.3f} ({flat}), {end['dead']:.1%} dead"
+        )
+    return lines
+
+
+def quality_lines(found: list[Any]) -> list[str]:
+    """Draw the quality of all sources as a table, and say what it was measured on."""
+    heads = (
+        "source",
+        "layer",
+        "features",
+        "explained variance",
+        "CE score",
+        "loss",
+        "model's",
+        "L0",
+        "dead",
+        "rare",
+    )
+    cells = [heads]
+    for one in found:
+        measured = one.measured
+        numbers = [
+            f"{part.value:.3f} [{part.low:.3f}, {part.high:.3f}]"
+            for part in (measured.explained_variance, measured.ce_score)
+        ]
+        numbers += [
+            f"{measured.loss.value:.3f}",
+            f"{measured.model_loss.value:.3f}",
+            f"{measured.l0.value:.1f}",
+        ]
+        numbers += [f"{measured.dead:.1%}", f"{measured.rare:.1%}"]
+        cells.append((one.source, str(measured.site), f"{one.width:,}", *numbers))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(size) if place == 0 else cell.rjust(size)
+            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    ]
+    first = found[0].measured
+    about = f"{first.n_tokens:,} held-out tokens, {first.n_documents:,} documents"
+    return [*lines, f"{about}; intervals: 95 % over documents"]
