@@ -20,10 +20,11 @@ from topklm.core.files import damage
 from topklm.data import Packed
 from topklm.features.replacing import replaced
 from topklm.index import source_of
+from topklm.sae import SAELatents, train_run_saes, train_saes
 from topklm.sae import train as training
-from topklm.sae import train_run_saes
 from topklm.sae.schedule import Schedule, last_tenth
 from topklm.sae.settings import SAESettings, parse_widths
+from topklm.sae.store import Origin, read_set
 from topklm.sae.stream import Chunks, shuffled
 from topklm.training import load
 from topklm.training import train as train_run
@@ -350,3 +351,19 @@ def test_settings_say_what_is_called_how() -> None:
     assert settings.name_of(8, 0) == "sae_8x"
     other = SAESettings(sites=(0,), k=4, architecture="jumprelu")
     assert other.name_of(4, 2) == "sae_4x_jumprelu_seed2"
+
+
+def test_any_causal_language_model_is_read(gpt2: Any, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    tokens = generator.integers(2, 300, 4096).astype(np.uint16)
+    packed = Packed(tokens, np.array([[0, 4096]]), {"tokens_sha256": "none"})
+    settings = SAESettings(sites=(0, 2), k=4, widths=(2,), tokens=4096, batch_tokens=64, lr=0.003)
+    origin = Origin("gpt2", "none", "none", "none")
+    made = train_saes(gpt2, packed, packed, settings, tmp_path / "saes", origin=origin, threads=1)
+    source = SAELatents.load(gpt2, None, *made)
+    assert source.sites == (0, 2)
+    about = read_set(made[0])
+    ids = torch.from_numpy(tokens[:128].astype(np.int64)).view(2, 64)
+    for site, codes in source.codes(ids).items():
+        assert int(codes.counts.max()) <= 4
+        assert about["saes"][str(site)]["curve"][-1]["explained_variance"] > 0.1
