@@ -1,11 +1,11 @@
 """What is measured of every feature at one checkpoint, from its codes on the probe text alone."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy import sparse
 
 from ..metrics.batch import LIVE, Batch, positive, to_csr
 from ..metrics.entropies import entropies
@@ -60,18 +60,18 @@ def top_tokens(codes: SparseCodes, probe: Probe) -> list[list[dict[str, Any]]]:
     """List each feature's token types with the largest token mass, with their shares of it."""
     matrix = to_csr(positive(codes)).tocsc()
     types = probe.ids.numpy()[matrix.indices]
-    features = np.repeat(np.arange(codes.width), np.diff(matrix.indptr))
-    mass = sparse.coo_array((matrix.data, (features, types)), (codes.width, len(probe.texts))).tocsr()
     found = []
-    for feature in range(codes.width):
-        part = slice(mass.indptr[feature], mass.indptr[feature + 1])
-        values, ids = mass.data[part], mass.indices[part]
-        order = np.lexsort((ids, -values))[:TOP_TOKENS]
-        total = values.sum()
+    for start, end in pairwise(matrix.indptr):
+        mass = np.bincount(types[start:end], matrix.data[start:end])
+        cut = max(0, len(mass) - TOP_TOKENS)
+        least = np.partition(mass, cut)[cut] if len(mass) else 0.0
+        ids = np.flatnonzero((mass >= least) & (mass > 0))
+        order = ids[np.argsort(-mass[ids], kind="stable")][:TOP_TOKENS]
+        shares = mass[order] / mass.sum()
         found.append(
             [
-                {"token": int(ids[one]), "text": probe.texts[ids[one]], "share": float(values[one] / total)}
-                for one in order
+                {"token": int(one), "text": probe.texts[one], "share": float(share)}
+                for one, share in zip(order, shares, strict=True)
             ]
         )
     return found
