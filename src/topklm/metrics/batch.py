@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
+from ..core.bars import LIVE as LIVE
 from ..core.hashing import hashed
 from ..core.stats import Estimate, bootstrap_ratio
 from ..model import SparseCodes
 
 Array = NDArray[Any]
-LIVE = 1e-4
-"""A feature that fires on a larger share of tokens is live."""
 
 
 class Batch(NamedTuple):
