@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .lexicon import Lexicon, english, read_lexicon, type_classes
     from .naming import Name, name_features
     from .resolve import resolve_name
-    from .texts import Sources, read_packed
+    from .texts import Sources, all_stories, read_packed
 
 __all__ = [
     "ConceptLabels",
@@ -25,6 +25,7 @@ __all__ = [
     "Sources",
     "StoryConcepts",
     "TokenClasses",
+    "all_stories",
     "document_columns",
     "english",
     "label",
@@ -47,6 +48,7 @@ __getattr__, __dir__ = lazy_names(
         "Sources": f"{__name__}.texts",
         "StoryConcepts": f"{__name__}.labellers",
         "TokenClasses": f"{__name__}.labellers",
+        "all_stories": f"{__name__}.texts",
         "document_columns": f"{__name__}.labellers",
         "english": f"{__name__}.lexicon",
         "label": f"{__name__}.labels",

@@ -20,8 +20,6 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 }
 """How DuckDB is opened: it fetches nothing."""
 
-LIVE_DENSITY = 1e-4
-"""A feature is live where it fires on more than this share of tokens."""
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 BINS = 10
 TOP_TOKENS = 20

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
-from ..core.bars import LIVE as LIVE
 from ..core.hashing import hashed
 from ..core.stats import Estimate, bootstrap_ratio
 from ..model import SparseCodes

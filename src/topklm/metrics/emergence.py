@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..core.bars import EMERGED as EMERGED
+from ..core.stats import EMERGED as EMERGED
 
 
 class Turnover(NamedTuple):

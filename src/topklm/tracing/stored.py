@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..concepts import resolve_name
-from ..core.bars import EMERGED, LABELLED
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.site import Feature
+from ..core.stats import EMERGED, LABELLED
 from ..reports.trace_figures import FIGURES, life_figure
 from . import units
 

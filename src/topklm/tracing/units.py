@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..core.bars import LIVE
 from ..core.errors import InputError
 from ..core.files import PARTIAL, damage, read_json, seal, write_json
+from ..core.stats import LIVE
 
 if TYPE_CHECKING:
     from .measure import Described, Matched

@@ -18,12 +18,11 @@ from transformers import Trainer
 
 from ..core.errors import TrainingError
 from ..core.files import PARTIAL, seal
+from ..core.stats import LIVE
 from ..data import Blocks
 from ..model import TopKLMForCausalLM
 from .run import Run
 
-LIVE_DENSITY = 1e-4
-"""A live neuron fires on more than 1 token in 10,000."""
 KEPT_CHECKPOINTS = 2
 """Full checkpoints kept: the newest, and the one before in case the newest is damaged."""
 
@@ -97,7 +96,7 @@ class TopKTrainer(Trainer):
             output = super().evaluation_loop(*args, **kwargs)
         metrics = cast("dict[str, float]", output.metrics)
         for layer, (fired, tokens) in counts.items():
-            live = (fired.double() / max(1, tokens) > LIVE_DENSITY).double().mean()
+            live = (fired.double() / max(1, tokens) > LIVE).double().mean()
             metrics[f"eval_live_L{layer}"] = float(live)
         return output
 
