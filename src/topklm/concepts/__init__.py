@@ -9,7 +9,7 @@ from .labellers import DocumentColumn, StoryConcepts, TokenClasses, document_col
 from .labels import ConceptLabels, label, label_batches, resolve_name
 from .lexicon import Lexicon, english, read_lexicon, type_classes
 from .naming import Name, name_features
-from .texts import Sources, read_packed
+from .texts import Sources, all_stories, read_packed
 
 __all__ = [
     "ConceptLabels",
@@ -19,6 +19,7 @@ __all__ = [
     "Sources",
     "StoryConcepts",
     "TokenClasses",
+    "all_stories",
     "document_columns",
     "english",
     "label",

@@ -9,6 +9,9 @@ from .hashing import uniform
 
 RESAMPLED_AT_ONCE = 4_000_000
 
+LIVE = 1e-4
+"""The density above which a feature is live."""
+
 
 class Estimate(NamedTuple):
     """A number and its confidence interval; a deterministic one has low = high = value."""

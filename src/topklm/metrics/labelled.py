@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from torch import Tensor
 
-from ..core.stats import Estimate, interval, poisson_weights
-from .batch import LIVE, Array, Batch, Row, checked, halves, labels_of, mean_row, positive, row
+from ..core.stats import LIVE, Estimate, interval, poisson_weights
+from .batch import Array, Batch, Row, checked, halves, labels_of, mean_row, positive, row
 from .oracle import FAMILIES, Oracle, TypeOracle
 from .scores import ConceptCounts, ConceptScores
 

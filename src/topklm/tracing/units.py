@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import InputError
 from ..core.files import PARTIAL, damage, read_json, seal, write_json
-from ..metrics.batch import LIVE
+from ..core.stats import LIVE
 from .measure import Described, Matched
 
 Array = np.ndarray[Any, Any]

@@ -7,11 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..core.stats import LIVE
 from ..model import TopKLMForCausalLM
 from .revive import reading_norm
 
-LIVE = 1e-4
-"""A live neuron fires on more than 1 token in 10,000."""
 TOP_SHARE = 0.01
 """The share of a layer's neurons whose firings are counted as the winners'."""
 
