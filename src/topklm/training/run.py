@@ -22,6 +22,8 @@ FORMAT = "topklm.run/1"
 WEIGHTS = "model.safetensors"
 RESUME_FILES = (WEIGHTS, "optimizer.pt", "scheduler.pt", "trainer_state.json", "rng_state.pth")
 """What a full checkpoint needs; the Trainer itself would go on without some of them."""
+ALIVE = "alive.safetensors"
+"""A full checkpoint's file of what keeps neurons alive, where the settings ask for such a thing."""
 ABOUT = {"settings": dict, "machine": dict, "steps": int, "versions": dict}
 
 
@@ -93,8 +95,9 @@ class Run:
 
     def checked_checkpoints(self) -> Iterator[tuple[int, Path, str | None]]:
         """Yield (step, directory, damage or None) of the full checkpoints, newest first."""
+        required = (*RESUME_FILES, ALIVE) if self.settings.watches_neurons else RESUME_FILES
         for step, path in reversed(self.checkpoints("full")):
-            yield step, path, damage(path, required=RESUME_FILES)
+            yield step, path, damage(path, required=required)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read `metrics.jsonl`: one object per logged step; a line cut short by a crash is left out."""
