@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from ..core.errors import InputError
 from ..core.files import finite, read_json, whole_file, write_json
 from ..core.stats import Estimate
-from ..features import FeatureSource
-from ..metrics.batch import Row
 
 if TYPE_CHECKING:
+    from ..features import FeatureSource
+    from ..metrics.batch import Row
     from .measuring import Settings
     from .text import MeasuredText
 
@@ -70,13 +70,15 @@ class Result:
     """Sources that could not be measured, and why."""
     rows: list[ResultRow] = field(default_factory=list)
 
-    def add(self, source: FeatureSource, kept: Mapping[str, Any], *, seed: int) -> None:
+    def add(self, source: "FeatureSource", kept: Mapping[str, Any], *, seed: int) -> None:
         """Add what one source gave."""
+        from ..metrics.batch import Row
+
         self.sources[source.name], self.seconds[source.name] = source.revision, kept["seconds"]
         for site, rows in kept["rows"].items():
             self.add_rows(source.name, int(site), (Row(**as_row(one)) for one in rows), seed=seed)
 
-    def add_rows(self, source: str, site: int, rows: Iterable[Row], *, seed: int) -> None:
+    def add_rows(self, source: str, site: int, rows: "Iterable[Row]", *, seed: int) -> None:
         """Add rows of one site."""
         for one in rows:
             found = ResultRow(
@@ -126,7 +128,7 @@ def write_result(directory: Path, result: Result) -> None:
 
 
 def key_of(
-    source: FeatureSource, text: "MeasuredText", settings: "Settings", *, promoted: bool
+    source: "FeatureSource", text: "MeasuredText", settings: "Settings", *, promoted: bool
 ) -> dict[str, Any]:
     """Say what decides a source's numbers; what was measured with the same need not be measured again."""
     chosen = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_KEY}
