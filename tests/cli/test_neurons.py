@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from commands import printed
 from topklm.cli.main import main
 from topklm.core.files import damage
 from topklm.index import FeatureIndex, build_index
@@ -28,13 +29,6 @@ def run(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def index(run: str) -> FeatureIndex:
     return FeatureIndex.open(Path(run) / "index")
-
-
-def printed(capsys: Capture, *arguments: str) -> str:
-    """What a command that must succeed prints on standard output."""
-    capsys.readouterr()
-    assert main(list(arguments)) == 0
-    return capsys.readouterr().out
 
 
 def fails(capsys: Capture, *arguments: str) -> str:

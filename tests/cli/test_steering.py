@@ -1,12 +1,11 @@
 """The verbs steer, find and evaluate-steering: what they print parses and reads, mistakes are one line."""
 
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from commands import as_json, printed
 from samples import tiny_settings
 from topklm.cli.main import main
 from topklm.index import build_index
@@ -26,18 +25,6 @@ def run(trained: Run, text_file: Path, tmp_path_factory: pytest.TempPathFactory)
         "animals: [cat, dog, hen, fox, owl, cow]\nplaces: [barn, wood, house]"
     )
     return str(path)
-
-
-def printed(capsys: Capture, *arguments: str) -> str:
-    """What a command that must succeed prints on standard output."""
-    capsys.readouterr()
-    assert main(list(arguments)) == 0
-    return capsys.readouterr().out
-
-
-def as_json(capsys: Capture, *arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(printed(capsys, *arguments, "--json"))
-    return found
 
 
 def test_texts_stand_side_by_side_with_their_numbers(run: str, capsys: Capture) -> None:

@@ -3,10 +3,10 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from commands import as_json, printed
 from topklm.cli.main import main
 from topklm.training import Run
 
@@ -20,17 +20,6 @@ def run(trained: Run, text_file: Path, tmp_path_factory: pytest.TempPathFactory)
     shutil.copytree(trained.path, path)
     assert main(["trace", str(path), "--data", str(text_file), "--tokens", "2000"]) == 0
     return str(path)
-
-
-def printed(capsys: Capture, *arguments: str) -> str:
-    capsys.readouterr()
-    assert main(list(arguments)) == 0
-    return capsys.readouterr().out
-
-
-def as_json(capsys: Capture, *arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(printed(capsys, *arguments, "--json"))
-    return found
 
 
 def test_the_whole_trace_is_what_the_file_holds(run: str, capsys: Capture) -> None:

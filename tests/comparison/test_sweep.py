@@ -33,7 +33,8 @@ def asked(text_file: Path) -> Sweep:
 @pytest.fixture(scope="session")
 def swept(text_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sweeps") / "first"
-    write_report(out, run_sweep(asked(text_file), out))
+    result = run_sweep(asked(text_file), out)
+    write_report(out, lines(result), failed=result.failed)
     return out
 
 

@@ -9,7 +9,7 @@ from topklm.core.errors import InputError
 from topklm.core.site import Neuron
 from topklm.data.tokenizer import encode_prompt
 from topklm.features.neurons import LayerNeurons
-from topklm.features.reading import codes_of_long, read, strongest, windows
+from topklm.features.reading import codes_of_long, open_reading, read, strongest, windows
 from topklm.model import SparseCodes
 from topklm.training import Run, load
 
@@ -79,3 +79,34 @@ def test_what_cannot_be_read_is_said_in_a_line(source: LayerNeurons) -> None:
     ):
         with pytest.raises(InputError, match=message):
             read(source, text, **options)  # type: ignore[arg-type]
+
+
+def test_a_reading_says_what_reading_says(source: LayerNeurons) -> None:
+    opened, told = open_reading(source, TEXT), read(source, TEXT, top=4)
+    assert opened.tokens == [one.token for one in told]
+    for place, one in enumerate(told):
+        for site in source.sites:
+            assert tuple(opened.strongest(place, site, top=4)) == one.firings[f"L{site}"]
+
+
+def test_a_readings_activations_are_the_features_column(source: LayerNeurons) -> None:
+    opened = open_reading(source, TEXT)
+    ids = encode_prompt(source.tokenizer, TEXT)
+    dense = codes_of_long(source, ids)[1].to_dense()[1:]
+    for index in range(source.width(1)):
+        assert opened.activations(Neuron(1, index)) == dense[:, index].tolist()
+
+
+def test_predictions_are_the_models_own(source: LayerNeurons) -> None:
+    opened = open_reading(source, TEXT)
+    ids = encode_prompt(source.tokenizer, TEXT)
+    with torch.no_grad():
+        shares = source.model(input_ids=torch.tensor([ids])).logits[0].softmax(-1)
+    for place in (0, len(opened.tokens) - 1):
+        found = opened.predictions(place, top=3)
+        assert [one.probability for one in found] == pytest.approx(
+            shares[place + 1].topk(3).values.tolist(), rel=1e-4
+        )
+    assert sum(one.probability for one in opened.predictions(0, top=10_000)) == pytest.approx(1, rel=1e-4)
+    with pytest.raises(InputError, match="empty"):
+        open_reading(source, "")

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from topklm.concepts import read_lexicon
-from topklm.concepts.labels import resolve_name
+from topklm.concepts import read_lexicon, resolve_name
 from topklm.core.errors import InputError
 from topklm.data import Packed
 from topklm.features import SteerableSource

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from ..core.errors import InputError, Interrupted
+from ..core.errors import InputError
 from .find import Lexicon
-from .output import AsJson, RunPath, decimal, error_console, put_drawing, put_json, say, whole
+from .output import AsJson, RunPath, decimal, error_console, put_drawing, put_json, resumable, say, whole
 
 
 def evaluate_steering(
@@ -66,7 +66,7 @@ def evaluate_steering(
         label_tokens=label_tokens,
         seed=seed,
     )
-    try:
+    with resumable():
         content = evaluate(
             path,
             settings,
@@ -78,8 +78,6 @@ def evaluate_steering(
             say=say,
             console=error_console(),
         )
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; what is done is kept: the same command goes on from there") from None
     if as_json:
         put_json(content)
         return

@@ -96,7 +96,7 @@ def search(
     strength: float = 1.0,
 ) -> "Finding":
     """Find features for a word or a concept; by_word None: a concept if there is one of that name."""
-    from ..concepts.labels import resolve_name
+    from ..concepts import resolve_name
     from ..steering.concepts import judge_for, labelled_text
     from ..steering.editing import source_for
     from ..steering.find import find_by_concept, find_by_word

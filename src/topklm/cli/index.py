@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import InputError, Interrupted
-from .output import AsJson, RunPath, decimal, error_console, put, put_json, say, whole
+from ..core.errors import InputError
+from .output import AsJson, RunPath, decimal, error_console, put, put_json, resumable, say, whole
 
 
 def index(
@@ -63,14 +63,12 @@ def index(
         "say": say,
         "console": error_console(),
     }
-    try:
+    with resumable():
         if shard is not None:
             build_shard(path, parse_shard(shard), **options)
             say(f"share {shard} is done; when all are, the same command without --shard joins them")
             return
         built = build_index(path, **options)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; what is done is kept: the same command goes on from there") from None
     if as_json:
         put_json({"run": path, "index": str(built.path), "seeds": [seed], **built.about})
     else:

@@ -12,6 +12,7 @@ from ..core.errors import InputError, TopKLMError
 from . import (
     evaluate,
     evaluate_steering,
+    explore,
     export,
     find,
     generate,
@@ -62,6 +63,7 @@ app.command("evaluate-steering", short_help="Measure steering, with its referenc
 app.command("sweep", short_help="Train many variants and compare them.")(sweep.sweep)
 app.command("trace", short_help="Follow how neurons form over checkpoints.")(trace.trace)
 app.add_typer(sae.app, name="sae", short_help="Train and measure SAEs of the dense twin.")
+app.command("explore", short_help="Open a run in a browser.")(explore.explore)
 app.command("export", short_help="Write an index, or TopK layers, for another tool.")(export.export)
 app.command("info", short_help="Show what a run is.")(info.info)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .output import AsJson, RunPath, error_console, put_drawing, put_json, say, whole
+from .output import AsJson, RunPath, error_console, put_drawing, put_json, resumable, say, whole
 
 if TYPE_CHECKING:
     from ..comparison.result import Result
@@ -82,17 +82,18 @@ def metrics(
         embedding=embedding,
         seed=seed,
     )
-    result = measure(
-        path,
-        settings,
-        sources=source or NAMES,
-        twin=twin,
-        namer=None if namer is None else Namer(namer, model=namer_model),
-        named=named,
-        out=out,
-        say=say,
-        console=error_console(),
-    )
+    with resumable():
+        result = measure(
+            path,
+            settings,
+            sources=source or NAMES,
+            twin=twin,
+            namer=None if namer is None else Namer(namer, model=namer_model),
+            named=named,
+            out=out,
+            say=say,
+            console=error_console(),
+        )
     if as_json:
         put_json(result.as_json())
     else:

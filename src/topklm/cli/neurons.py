@@ -78,7 +78,7 @@ def neurons(
     from ..reports.tables import draw_features
 
     if shown:
-        top = top_tokens(index, [row["feature"] for row in shown])
+        top = index.top_tokens([row["feature"] for row in shown])
         drawn = [{**row, "top_tokens": top[row["feature"]]} for row in shown]
         put_drawing(lambda _, width: draw_features(drawn, width=width))
     kind = f"{index.kind.KIND}s"
@@ -127,15 +127,9 @@ def telling_rows(
     return rows if sort else sorted(rows, key=lambda row: order[row["feature"]])
 
 
-def top_tokens(index: "FeatureIndex", features: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """Read the top tokens of some features."""
-    query = "SELECT feature, top_tokens FROM features WHERE feature IN (SELECT unnest(?))"
-    return {row["feature"]: row["top_tokens"] for row in index.ask(query, [features]).to_pylist()}
-
-
 def put_rows(path: str, index: "FeatureIndex", rows: list[dict[str, Any]], *, as_csv: bool) -> None:
     """Print rows as JSON or CSV; both hold the same, top tokens as JSON in a CSV's last column."""
-    top = top_tokens(index, [row["feature"] for row in rows])
+    top = index.top_tokens([row["feature"] for row in rows])
     named = [
         {
             "neuron": row["feature"],

@@ -1,15 +1,17 @@
 """What verbs print: results on standard output, messages on standard error, one plain line each."""
 
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..core.errors import Interrupted
 from ..core.files import finite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rich.console import Console
     from rich.text import Text
@@ -48,6 +50,15 @@ def say(message: str) -> None:
     """Print one message line on standard error."""
     sys.stderr.write(message.rstrip("\n") + "\n")
     sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def resumable() -> "Iterator[None]":
+    """Say, where work is interrupted that keeps what is done, how to go on. Raises Interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; what is done is kept: the same command goes on from there") from None
 
 
 def put(text: str) -> None:

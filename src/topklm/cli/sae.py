@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, RunPath, decimal, error_console, put, put_json, say, whole
+from .output import AsJson, RunPath, decimal, error_console, put, put_json, resumable, say, whole
 
 app = typer.Typer(no_args_is_help=True, help="Train and measure SAEs of a run's dense twin (SAELens).")
 
@@ -62,19 +62,20 @@ def train(
         )
         if value is not None
     }
-    made = train_run_saes(
-        path,
-        widths=parse_widths(width or ["1x"]),
-        sites=None if sites is None else parse_sites(sites),
-        seeds=seed or (0,),
-        k=k,
-        twin=twin,
-        threads=threads,
-        say=say,
-        console=error_console(),
-        architecture=architecture,
-        **chosen,
-    )
+    with resumable():
+        made = train_run_saes(
+            path,
+            widths=parse_widths(width or ["1x"]),
+            sites=None if sites is None else parse_sites(sites),
+            seeds=seed or (0,),
+            k=k,
+            twin=twin,
+            threads=threads,
+            say=say,
+            console=error_console(),
+            architecture=architecture,
+            **chosen,
+        )
     abouts = [read_set(one) for one in made]
     if as_json:
         put_json({"format": "topklm.sae-training/1", "run": path, "saes": abouts})

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .output import AsJson, error_console, put, put_json, say
+from .output import AsJson, error_console, put, put_json, resumable, say
 
 
 def sweep(
@@ -30,12 +30,14 @@ def sweep(
     from ..comparison.sweep_plan import read_sweep
     from ..reports.sweep import draw_table
 
-    result = run_sweep(read_sweep(file), out, say=say, console=error_console())
-    written = write_report(out, result)
+    with resumable():
+        result = run_sweep(read_sweep(file), out, say=say, console=error_console())
+    found = lines(result)
+    written = write_report(out, found, failed=result.failed)
     if as_json:
         put_json(result.as_json())
     else:
-        put(draw_table(lines(result)))
+        put(draw_table(found))
         say(f"written: {', '.join(map(str, written))}")
     if result.failed:
         raise typer.Exit(1)

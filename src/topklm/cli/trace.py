@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import InputError, Interrupted
+from ..core.errors import InputError
 from .find import Lexicon
-from .output import AsJson, RunPath, error_console, put_drawing, put_json, say, whole
+from .output import AsJson, RunPath, error_console, put_drawing, put_json, resumable, say, whole
 
 if TYPE_CHECKING:
     from ..tracing import Trace
@@ -63,7 +63,7 @@ def trace(
         raise InputError("give a neuron or --concept NAME, not both")
     if figure is not None:
         check_figure(figure, name)
-    try:
+    with resumable():
         traced = run_trace(
             path,
             data=data or None,
@@ -75,8 +75,6 @@ def trace(
             say=say,
             console=error_console(),
         )
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; what is done is kept: the same command goes on from there") from None
     if other:
         from ..tracing.runs import compare_runs
 

@@ -59,6 +59,28 @@ def train(
     mlp: Annotated[int | None, whole("Width of a block's MLP.")] = None,
     context: Annotated[int | None, whole("Tokens per training block.")] = None,
     lr: Annotated[float | None, decimal("Peak learning rate.")] = None,
+    embedding_lr: Annotated[float | None, decimal("Peak learning rate of the embedding; 0: --lr.")] = None,
+    embedding_scale: Annotated[float | None, decimal("Initial embedding times this.")] = None,
+    branch_scale: Annotated[
+        float | None, decimal("Initial attention and MLP output weights times this.")
+    ] = None,
+    lift: Annotated[
+        float | None,
+        decimal("Bias that lifts unused neurons: step in standard deviations, as 0.01; 0: none."),
+    ] = None,
+    lift_below: Annotated[
+        float | None, decimal("Lift neurons below this share of their fair share k/width.")
+    ] = None,
+    lift_fade: Annotated[float | None, decimal("Last share of the steps, over which the lift fades.")] = None,
+    aux_loss: Annotated[
+        float | None, decimal("Weight of the auxiliary loss on dead neurons, as 0.03; 0: none.")
+    ] = None,
+    aux_k: Annotated[int | None, whole("Dead entries per token in that loss; 0: k.")] = None,
+    revive: Annotated[int | None, whole("How often dead neurons are drawn anew; 0: never.")] = None,
+    revive_share: Annotated[
+        float | None, decimal("First share of the steps, over which that is spread.")
+    ] = None,
+    dead_after: Annotated[int | None, whole("Tokens without a firing after which a neuron is dead.")] = None,
     batch_tokens: Annotated[int | None, whole("Tokens per step.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32.")] = None,
     attention: Annotated[str | None, typer.Option(help="auto, eager or sdpa.")] = None,
@@ -99,6 +121,17 @@ def train(
         "mlp": mlp,
         "context": context,
         "lr": lr,
+        "embedding_lr": embedding_lr,
+        "embedding_scale": embedding_scale,
+        "branch_scale": branch_scale,
+        "lift": lift,
+        "lift_below": lift_below,
+        "lift_fade": lift_fade,
+        "aux_loss": aux_loss,
+        "aux_k": aux_k,
+        "revive": revive,
+        "revive_share": revive_share,
+        "dead_after": dead_after,
         "batch_tokens": batch_tokens,
         "precision": precision,
         "attention": attention,

@@ -9,14 +9,14 @@ from rich.console import Console
 
 from ..concepts import Name
 from ..concepts.namer import Namer, ask_names, examples_of
-from ..core.files import read_json, write_json
+from ..core.files import finite, read_json, write_json
 from ..core.hashing import hashed
 from ..core.progress import counted
+from ..core.stats import LIVE
 from ..features import FeatureSource
-from ..metrics.batch import LIVE, Row, mean_row
+from ..metrics.batch import Row, mean_row
 from ..metrics.firings import FiringSample
 from .reading import Reading
-from .result import as_json_row
 from .text import MeasuredText
 
 FORMAT = "topklm.names/1"
@@ -67,7 +67,7 @@ def ask(
         "corpus": text.sha256,
         "model": namer.model,
         "names": names,
-        "rows": {site: [as_json_row(row._asdict()) for row in found] for site, found in rows.items()},
+        "rows": {site: [finite(row._asdict()) for row in found] for site, found in rows.items()},
     }
 
 

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import InputError
-from ..core.files import PARTIAL, flush, read_json, write_json
+from ..core.files import finite, read_json, whole_file, write_json
 from ..core.stats import Estimate
-from ..features import FeatureSource
-from ..metrics.batch import Row
 
 if TYPE_CHECKING:
+    from ..features import FeatureSource
+    from ..metrics.batch import Row
     from .measuring import Settings
     from .text import MeasuredText
 
@@ -70,13 +70,15 @@ class Result:
     """Sources that could not be measured, and why."""
     rows: list[ResultRow] = field(default_factory=list)
 
-    def add(self, source: FeatureSource, kept: Mapping[str, Any], *, seed: int) -> None:
+    def add(self, source: "FeatureSource", kept: Mapping[str, Any], *, seed: int) -> None:
         """Add what one source gave."""
+        from ..metrics.batch import Row
+
         self.sources[source.name], self.seconds[source.name] = source.revision, kept["seconds"]
         for site, rows in kept["rows"].items():
             self.add_rows(source.name, int(site), (Row(**as_row(one)) for one in rows), seed=seed)
 
-    def add_rows(self, source: str, site: int, rows: Iterable[Row], *, seed: int) -> None:
+    def add_rows(self, source: str, site: int, rows: "Iterable[Row]", *, seed: int) -> None:
         """Add rows of one site."""
         for one in rows:
             found = ResultRow(
@@ -94,7 +96,7 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """Return the content of `metrics.json`; a number that is not finite is null."""
         about = {name: value for name, value in asdict(self).items() if name != "rows"}
-        return {"format": FORMAT, **about, "rows": [as_json_row(row._asdict()) for row in self.rows]}
+        return {"format": FORMAT, **about, "rows": [finite(row._asdict()) for row in self.rows]}
 
 
 def read_result(path: Path | str) -> Result:
@@ -126,7 +128,7 @@ def write_result(directory: Path, result: Result) -> None:
 
 
 def key_of(
-    source: FeatureSource, text: "MeasuredText", settings: "Settings", *, promoted: bool
+    source: "FeatureSource", text: "MeasuredText", settings: "Settings", *, promoted: bool
 ) -> dict[str, Any]:
     """Say what decides a source's numbers; what was measured with the same need not be measured again."""
     chosen = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_KEY}
@@ -168,7 +170,7 @@ def write_source(
                 columns.setdefault(column, []).extend(values)
         write_table(directory / part / f"{name}.parquet", columns, metadata)
     (directory / "sources").mkdir(exist_ok=True)
-    rows = {str(site): [as_json_row(one._asdict()) for one in rows] for site, rows in content["rows"].items()}
+    rows = {str(site): [finite(one._asdict()) for one in rows] for site, rows in content["rows"].items()}
     kept = {"format": SOURCE, "key": dict(key), "seconds": round(seconds, 1), "rows": rows}
     write_json(directory / "sources" / f"{name}.json", kept)
     return kept
@@ -177,22 +179,12 @@ def write_source(
 def write_table(path: Path, columns: Mapping[str, list[Any]], metadata: Mapping[str, str]) -> None:
     """Write a Parquet file, whole or not at all."""
     table = pa.table(dict(columns)).replace_schema_metadata(dict(metadata))
-    partial = path.with_name(PARTIAL + path.name)
-    pq.write_table(table, partial, compression="zstd")
-    flush(partial)
-    partial.replace(path)
-
-
-def as_json_row(row: dict[str, Any]) -> dict[str, Any]:
-    """Write a number that is not finite as null, as JSON needs."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in row.items()
-    }
+    with whole_file(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
 
 
 def as_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Undo `as_json_row`: an unknown end of an interval is infinite, an unknown value NaN."""
+    """Undo `core.files.finite` for a row: an unknown end of an interval is infinite, an unknown value NaN."""
     found = dict(row)
     if found["value"] is None:
         return {**found, "value": math.nan, "low": math.nan, "high": math.nan}

@@ -1,7 +1,7 @@
 """Sweeps: runs that differ in what is asked of them, trained one after another and measured alike."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,19 +11,19 @@ import torch
 from rich.console import Console
 
 from ..core.errors import InputError, TrainingError
-from ..core.files import disk_full_is_said, existing, locked, read_json, write_json, write_text
-from ..core.stats import Estimate, paired_t
+from ..core.files import disk_full_is_said, existing, finite, locked, read_json, write_json, write_text
+from ..core.stats import LIVE, Estimate, paired_t
 from ..data import Packed
 from ..evaluation.flops import TRAINING, forward_flops
 from ..evaluation.heldout import document_likelihoods, summary
 from ..features import LayerNeurons, capture
 from ..metrics import entropies
-from ..metrics.batch import LIVE, Batch
+from ..metrics.batch import Batch
 from ..model import SparseCodes
 from ..reports.sweep import Line, live_figure, loss_figure, markdown
 from ..training import Loaded, Run, load, resume, train
 from ..training.prepare import with_absolute_paths
-from .result import as_json_row, as_row, write_table
+from .result import as_row, write_table
 from .sweep_plan import Planned, Sweep
 
 FORMAT, MEASURED = "topklm.sweep/1", "topklm.sweep-run/1"
@@ -84,7 +84,7 @@ class SweepResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of `sweep.json`; a number that is not finite is null."""
-        rows = [as_json_row(row._asdict()) for row in self.rows]
+        rows = [finite(row._asdict()) for row in self.rows]
         return {"format": FORMAT, "failed": self.failed, "rows": rows}
 
 
@@ -117,9 +117,10 @@ def run_sweep(
                     result.failed[str(one.place)] = str(error)
                     say(f"{one.place}: {error}; going on with the next")
                     continue
-                result.rows += measured(one, run)
-                write_sweep(out, result)
-            write_sweep(out, result)
+                else:
+                    result.rows += measured(one, run)
+                finally:
+                    write_sweep(out, result)
     return result
 
 
@@ -150,16 +151,17 @@ def lines(result: SweepResult) -> list[Line]:
     ]
 
 
-def write_report(out: Path, result: SweepResult) -> list[Path]:
+def write_report(out: Path, found: Sequence[Line], *, failed: Mapping[str, str]) -> list[Path]:
     """Write the table as Markdown and the figures as PNG and SVG; return the files."""
-    found = lines(result)
     written = [out / "sweep.md"]
-    write_text(written[0], markdown(found, failed=result.failed))
-    for ending in ("png", "svg"):
-        for name, draw in (("loss", loss_figure), ("live", live_figure)):
-            path = out / f"{name}.{ending}"
-            if draw(found, path):
-                written.append(path)
+    write_text(written[0], markdown(found, failed=failed))
+    figures = {"loss": loss_figure, "live": live_figure}
+    if not any(line.live for line in found):
+        del figures["live"]
+    for name, draw in figures.items():
+        for ending in ("png", "svg"):
+            written.append(out / f"{name}.{ending}")
+            draw(found, written[-1])
     return written
 
 
@@ -210,7 +212,7 @@ def measured(planned: Planned, run: Run) -> list[SweepRow]:
     loaded = load(run.path)
     packed = Packed.open(run.path / "data", "validation")
     rows = list(numbers(planned, loaded, packed))
-    content = [as_json_row(row._asdict()) for row in rows]
+    content = [finite(row._asdict()) for row in rows]
     write_json(path, {"format": MEASURED, "revision": run.revision, "rows": content})
     return rows
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..concepts import Name, name_features
+from ..core.stats import LIVE
 from ..metrics import (
     absorption,
     coherence,
@@ -20,7 +21,7 @@ from ..metrics import (
     probing,
     senses,
 )
-from ..metrics.batch import LIVE, Batch, Row, mean_row, row
+from ..metrics.batch import Batch, Row, mean_row, row
 from ..metrics.contexts import Examples, embedded_examples
 from ..metrics.examples import ExampleSample, Text
 from ..metrics.firings import FiringSample

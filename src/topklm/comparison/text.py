@@ -17,6 +17,7 @@ from ..concepts import (
     ConceptLabels,
     StoryConcepts,
     TokenClasses,
+    all_stories,
     english,
     label_batches,
     read_lexicon,
@@ -171,7 +172,7 @@ def labellers_for(settings: "Settings", trained_on: Sequence[str], context: int)
     Raises InputError where the lexicon cannot be read.
     """
     spec = settings.data or trained_on
-    told = all(one.partition(":")[0] == "stories" for one in ([spec] if isinstance(spec, str) else spec))
+    told = all_stories(spec)
     found: list[Any] = [StoryConcepts()] if told else []
     if settings.lexicon is not None:
         found.append(read_lexicon(settings.lexicon))

@@ -195,19 +195,3 @@ def pairs_to_codes(rows: Tensor, concepts: Tensor, n_rows: int, n_concepts: int)
     counts = torch.bincount(rows, minlength=n_rows)
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     return SparseCodes(offsets, indices.int(), torch.ones(len(keys)), n_concepts)
-
-
-def resolve_name(names: Sequence[str], asked: str) -> str:
-    """Find a concept by its name or by what follows its colon: `sea` for `topic:sea`.
-
-    Raises InputError that names similar ones where there is none, or several.
-    """
-    if asked in names:
-        return asked
-    ends = [name for name in names if name.partition(":")[2] == asked]
-    if len(ends) == 1:
-        return ends[0]
-    import difflib
-
-    near = ends or difflib.get_close_matches(asked, names, 4, 0.4) or list(names[:4])
-    raise InputError(f"there is no concept {asked!r}; did you mean {', '.join(near)}?")

@@ -72,6 +72,11 @@ class Sources:
                     yield Source(text, labels)
 
 
+def all_stories(spec: str | Sequence[str]) -> bool:
+    """Tell whether a text is made of nothing but the built-in stories, whose concepts are known."""
+    return all(one.partition(":")[0] == "stories" for one in ([spec] if isinstance(spec, str) else spec))
+
+
 def _stories(seed: int) -> Iterator[Source]:
     for story in Stories(seed):
         variables = story.variables._asdict()

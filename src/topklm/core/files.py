@@ -35,14 +35,25 @@ def finite(content: Any) -> Any:
     return content
 
 
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a place beside `path` to write to; when the block ends, what is there becomes `path`.
+
+    So `path` is whole or as it was before. An exception in the block leaves it untouched.
+    """
+    partial = path.with_name(PARTIAL + path.name)
+    try:
+        yield partial
+        flush(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text to `path`, whole or not at all."""
-    partial = path.with_name(PARTIAL + path.name)
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:

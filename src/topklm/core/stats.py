@@ -9,6 +9,13 @@ from .hashing import uniform
 
 RESAMPLED_AT_ONCE = 4_000_000
 
+LIVE = 1e-4
+"""The density above which a feature is live."""
+EMERGED = 0.5
+"""A feature has emerged from where its similarity to its final self stays at least this."""
+LABELLED = 0.5
+"""A feature is labelled whose concept it tells with at least this F1 on held-out documents."""
+
 
 class Estimate(NamedTuple):
     """A number and its confidence interval; a deterministic one has low = high = value."""

@@ -30,8 +30,8 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 def passages(texts: Iterable[str], *, items: int = ITEMS) -> list[dict[str, Any]]:
     """Choose passages and their last words: JSON objects with document, context and word.
 
-    A passage is a run of whole sentences (line breaks are spaces) of 50 to 150 words that ends with a lower-case
-    word of three letters or more and its full stop, question or exclamation mark; a closing quote may follow.
+    A passage is a run of whole sentences (line breaks are spaces) of 50 to 150 words that ends with a
+    lower-case word of three letters or more and its full stop, question or exclamation mark (and quote).
     The word is not among the 100 commonest of the texts, stands earlier in the passage, and not within the
     last 10 words. Passages of a document do not overlap. Of all that fit, those with the smallest SHA-256 are
     taken, in the order of the documents.

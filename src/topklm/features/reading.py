@@ -7,10 +7,11 @@ from typing import NamedTuple
 import torch
 
 from ..core.errors import InputError
-from ..data.tokenizer import encode_prompt, token_bytes
+from ..core.site import Feature
+from ..data.tokenizer import encode_prompt, token_bytes, vocabulary_size
 from ..model import SparseCodes
 from ..reports.reading import Firing, ReadToken
-from .source import FeatureSource
+from .source import FeatureSource, SteerableSource
 
 
 class Window(NamedTuple):
@@ -95,3 +96,73 @@ def strongest(codes: SparseCodes, row: int, top: int) -> list[tuple[int, float]]
     one = codes[row]
     order = one.values.abs().sort(descending=True, stable=True).indices[:top]
     return list(zip(one.indices[order].tolist(), one.values[order].tolist(), strict=True))
+
+
+class Prediction(NamedTuple):
+    """A token that may come next."""
+
+    token: str
+    probability: float
+
+
+class Reading:
+    """A text that was read: its tokens, every site's codes, what the model expects next.
+
+    reading = open_reading(source, "The dog ran.")
+    reading.tokens[1], reading.strongest(1, 3, top=5), reading.predictions(1)
+    """
+
+    def __init__(self, source: FeatureSource, ids: list[int], codes: dict[int, SparseCodes]) -> None:
+        pieces = token_bytes(source.tokenizer)
+        self.sites = source.sites
+        self.kind = source.kind
+        self.tokens = [pieces[token].decode("utf-8", "replace") for token in ids[1:]]
+        """The text of each token, without the boundary before the text."""
+        self.revision = source.revision
+        self._source, self._ids, self._codes = source, ids, codes
+
+    def strongest(self, token: int, site: int, *, top: int) -> list[Firing]:
+        """List the features that fire most on a token, the largest size first."""
+        return [
+            Firing(str(self.kind(site, index)), value)
+            for index, value in strongest(self._codes[site], token + 1, top)
+        ]
+
+    def activations(self, feature: Feature) -> list[float]:
+        """Return a feature's activation on every token, 0 where it does not fire."""
+        codes = self._codes[feature.layer]
+        found = [0.0] * len(self.tokens)
+        for entry in (codes.indices == feature.index).nonzero().flatten().tolist():
+            row = int(codes.rows[entry])
+            if row:
+                found[row - 1] = float(codes.values[entry])
+        return found
+
+    @torch.no_grad()
+    def predictions(self, token: int, *, top: int = 8) -> list[Prediction]:
+        """List what may come after a token, likeliest first.
+
+        Raises InputError where the source has no model of its own.
+        """
+        if not isinstance(self._source, SteerableSource):
+            raise InputError(f"the source {self._source.name} has no model of its own that could predict")
+        stop = token + 2
+        ids = torch.tensor([self._ids[max(0, stop - self._source.context) : stop]])
+        logits = self._source.model(input_ids=ids.to(self._source.model.device), use_cache=False).logits[
+            0, -1
+        ]
+        known = vocabulary_size(self._source.tokenizer)
+        likely = logits[:known].float().softmax(-1).topk(min(top, known))
+        pieces = token_bytes(self._source.tokenizer)
+        return [
+            Prediction(pieces[one].decode("utf-8", "replace"), share)
+            for one, share in zip(likely.indices.tolist(), likely.values.tolist(), strict=True)
+        ]
+
+
+def open_reading(source: FeatureSource, text: str) -> Reading:
+    """Read a text as a document begins, all features of every token. Raises InputError for an empty one."""
+    if not text:
+        raise InputError("the text is empty; give at least one word to read")
+    ids = encode_prompt(source.tokenizer, text)
+    return Reading(source, ids, codes_of_long(source, ids))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ..core.errors import CorpusError
-from ..core.stats import Estimate, bootstrap_ratio
+from ..core.stats import LIVE, Estimate, bootstrap_ratio
 from ..data import Packed
 from .capture import batch_rows
 from .hooks import blocks, read_sites
@@ -138,7 +138,7 @@ class _Work:
             zero_loss=bootstrap_ratio(zeros, predicted),
             l0=bootstrap_ratio(entries, tokens),
             dead=float((fired == 0).mean()),
-            rare=float(((fired > 0) & (fired * 10_000 <= self.rows.numel())).mean()),
+            rare=float(((fired > 0) & (fired <= LIVE * self.rows.numel())).mean()),
             n_tokens=self.rows.numel(),
             n_documents=self.count,
         )

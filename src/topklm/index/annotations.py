@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import InputError
-from ..core.files import PARTIAL, disk_full_is_said, flush, locked
+from ..core.files import disk_full_is_said, locked, whole_file
 
 if TYPE_CHECKING:
     from .feature_index import FeatureIndex
@@ -113,10 +113,8 @@ def _keys(index: "FeatureIndex") -> pa.Table:
 
 
 def _replace(path: Path, table: pa.Table) -> None:
-    partial = path.with_name(PARTIAL + path.name)
-    pq.write_table(table, partial, compression="zstd")
-    flush(partial)
-    partial.replace(path)
+    with whole_file(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
 
 
 def _quoted(path: Any) -> str:

@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from ..core.site import Feature
+from ..core.stats import LIVE
 from .distributions import Bars, Bins, Counts
-from .format import LIVE_DENSITY, QUANTILES, quantile_name
+from .format import QUANTILES, quantile_name
 from .relatives import Nearest
 
 Array = np.ndarray[Any, Any]
@@ -44,7 +45,7 @@ def feature_table(site: Site, vocabulary: Sequence[bytes]) -> pa.Table:
         "feature": names,
         "site": np.full(width, site.layer, np.uint16),
         "index": np.arange(width, dtype=np.uint32),
-        "status": np.where(~fires, "dead", np.where(density > LIVE_DENSITY, "live", "rare")),
+        "status": np.where(~fires, "dead", np.where(density > LIVE, "live", "rare")),
         "firings": counts.firings,
         "density": density,
         "negative": counts.negative,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..concepts.labels import resolve_name
+from ..concepts import resolve_name
 from ..core.errors import InputError
 from ..core.site import Feature
 from ..reports.card import Card, Relative
@@ -185,6 +185,50 @@ class FeatureIndex(Store):
             }
             for row in rows
         ]
+
+    def concepts_of(self, feature: str | Feature) -> list[dict[str, Any]]:
+        """List the concepts that a feature is among the best for: `concept`, `f1`, `average_precision`."""
+        found = self.locate(feature)
+        query = (
+            "SELECT concept, f1, average_precision FROM concepts WHERE site = ? AND index = ? "
+            "ORDER BY f1 DESC, concept"
+        )
+        rows: list[dict[str, Any]] = self.ask(query, [found.layer, found.index]).to_pylist()
+        return rows
+
+    def concepts(self) -> list[dict[str, Any]]:
+        """List the concepts that were measured: `concept`, the `feature` that tells it best, its `f1`."""
+        query = (
+            "SELECT concept, max(f1) AS f1, arg_max(site, f1) AS site, arg_max(index, f1) AS index "
+            "FROM concepts GROUP BY concept ORDER BY concept"
+        )
+        return [
+            {
+                "concept": row["concept"],
+                "feature": str(self.kind(row["site"], row["index"])),
+                "f1": row["f1"],
+            }
+            for row in self.ask(query).to_pylist()
+        ]
+
+    def top_tokens(self, features: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the top tokens of some features: `token`, `text`, `share`, `firings` of each."""
+        query = "SELECT feature, top_tokens FROM features WHERE feature IN (SELECT unnest(?))"
+        return {row["feature"]: row["top_tokens"] for row in self.ask(query, [list(features)]).to_pylist()}
+
+    def layers(self) -> list[dict[str, Any]]:
+        """Sum up each site: `site`, `width`, `live`, `rare`, `dead`, and the spread of some columns.
+
+        `density` and, where it was measured, `token_entropy`: their 0.1, 0.5 and 0.9 quantiles over the
+        features that fire, None where none does.
+        """
+        names = [name for name in ("density", "token_entropy") if name in self.columns]
+        spread = ", ".join(
+            f"quantile_cont({name}, [0.1, 0.5, 0.9]) FILTER (firings > 0) AS {name}" for name in names
+        )
+        query = f"SELECT site, {spread} FROM features GROUP BY site ORDER BY site"  # noqa: S608  # our names
+        found = {row["site"]: row for row in self.ask(query).to_pylist()}
+        return [{**one, **found.get(one["site"], {})} for one in self.about["sites"]]
 
     def labelled(self) -> dict[str, list[str]]:
         """Return the labels of every feature that has any, best first."""

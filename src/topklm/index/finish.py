@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from .. import __version__
-from ..core.files import PARTIAL, flush, sha256_file
+from ..core.files import flush, sha256_file, whole_file
 from ..core.progress import counted
 from ..data.tokenizer import token_bytes
 from ..features import FeatureSource, SteerableSource, token_effects
@@ -205,7 +205,6 @@ def _changes(
         effects_found = list(
             token_effects(source, layer, fires.tolist(), medians.tolist(), contexts, count=CHANGES)
         )
-        partial = path.with_name(PARTIAL + path.name)
-        pq.write_table(change_table(fires.tolist(), effects_found), partial)
-        partial.replace(path)
+        with whole_file(path) as partial:
+            pq.write_table(change_table(fires.tolist(), effects_found), partial)
     return pq.read_table(path)

@@ -14,8 +14,12 @@ ABOUT = "index.json"
 WORK = ".work"
 """What is still being built lies in this folder of the index's directory."""
 
-LIVE_DENSITY = 1e-4
-"""A feature is live where it fires on more than this share of tokens."""
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+"""How DuckDB is opened: it fetches nothing."""
+
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 BINS = 10
 TOP_TOKENS = 20

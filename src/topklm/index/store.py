@@ -19,8 +19,7 @@ from ..core.errors import InputError
 from ..core.files import read_json, sha256_file
 from ..core.site import Feature, Latent, Neuron
 from . import annotations
-from .format import ABOUT, COLUMNS, FIRINGS, FORMAT, TABLES, WORK, Layout
-from .merge import OFFLINE
+from .format import ABOUT, COLUMNS, FIRINGS, FORMAT, OFFLINE, TABLES, WORK, Layout
 
 Array = np.ndarray[Any, Any]
 NEEDED = {

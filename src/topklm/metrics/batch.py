@@ -15,8 +15,6 @@ from ..core.stats import Estimate, bootstrap_ratio
 from ..model import SparseCodes
 
 Array = NDArray[Any]
-LIVE = 1e-4
-"""A feature that fires on a larger share of tokens is live."""
 
 
 class Batch(NamedTuple):

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-EMERGED = 0.5
-"""Similarity to the final self from which on a feature counts as emerged."""
+from ..core.stats import EMERGED as EMERGED
 
 
 class Turnover(NamedTuple):

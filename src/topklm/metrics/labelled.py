@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from torch import Tensor
 
-from ..core.stats import Estimate, interval, poisson_weights
-from .batch import LIVE, Array, Batch, Row, checked, halves, labels_of, mean_row, positive, row
+from ..core.stats import LABELLED as LABELLED
+from ..core.stats import LIVE, Estimate, interval, poisson_weights
+from .batch import Array, Batch, Row, checked, halves, labels_of, mean_row, positive, row
 from .oracle import FAMILIES, Oracle, TypeOracle
 from .scores import ConceptCounts, ConceptScores
 
-LABELLED = 0.5
 COVERED = 0.7
 FEWEST = 10
 """A concept takes part where it occurs on at least so many tokens of each half."""

@@ -8,9 +8,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..core.errors import InputError
-from ..core.stats import Estimate, bootstrap_ratio
+from ..core.stats import LIVE, Estimate, bootstrap_ratio
 from ..model import SparseCodes
-from .batch import LIVE, Row, mean_row, row
+from .batch import Row, mean_row, row
 from .null import shifted
 from .similarity import Overlap, Similarity, similarity
 

@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..core.pairs import add_pairs
+from ..core.stats import LIVE
 from ..model import SparseCodes
-from .batch import LIVE, Array, positive, to_csr
+from .batch import Array, positive, to_csr
 
 PAIRS_AT_ONCE = 4_000_000
 """Pairs of features looked at at a time: memory is 20 bytes for each."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.files import PARTIAL
+from ..core.files import whole_file
 
 
 @contextmanager
@@ -23,14 +23,13 @@ def figure_file(path: Path | str, size: tuple[float, float]) -> Iterator[Any]:
 
     path = Path(path)
     kind = path.suffix.removeprefix(".")
-    partial = path.with_name(PARTIAL + path.name)
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with mpl.rc_context({"svg.hashsalt": "topklm", "font.size": 9, "axes.titlesize": 9}):
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        figure.savefig(partial, dpi=150, format=kind, metadata=metadata)
-    partial.replace(path)
+        with whole_file(path) as partial:
+            figure.savefig(partial, dpi=150, format=kind, metadata=metadata)
 
 
 def states_figure(tokens: Sequence[str], panels: Mapping[str, Any], path: Path | str) -> None:

@@ -96,7 +96,7 @@ def draw_table(lines: Sequence[Line]) -> str:
     )
 
 
-def loss_figure(lines: Sequence[Line], path: Path) -> bool:
+def loss_figure(lines: Sequence[Line], path: Path) -> None:
     """Draw held-out loss against training operations, a mark a seed; dense models are grey."""
     with figure_file(path, SIZE) as figure:
         axes = figure.subplots()
@@ -114,14 +114,11 @@ def loss_figure(lines: Sequence[Line], path: Path) -> bool:
         axes.set_xlabel("training, floating-point operations")
         axes.set_ylabel("held-out loss, nats per token")
         axes.legend(**LEGEND)
-    return True
 
 
-def live_figure(lines: Sequence[Line], path: Path) -> bool:
-    """Draw the share of live neurons by layer; False, and no file, where no variant has a TopK layer."""
+def live_figure(lines: Sequence[Line], path: Path) -> None:
+    """Draw the share of live neurons by layer, of the variants that have TopK layers."""
     shown = [line for line in lines if line.live]
-    if not shown:
-        return False
     with figure_file(path, SIZE) as figure:
         axes = figure.subplots()
         for place, line in enumerate(shown):
@@ -139,4 +136,3 @@ def live_figure(lines: Sequence[Line], path: Path) -> bool:
         axes.set_ylabel("live neurons, %")
         axes.set_ylim(-3, 103)
         axes.legend(**LEGEND)
-    return True

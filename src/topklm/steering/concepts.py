@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..concepts import Lexicon, StoryConcepts, english, label, read_lexicon
+from ..concepts import Lexicon, StoryConcepts, all_stories, english, label, read_lexicon
 from ..data import Packed
 from ..data.tokenizer import token_bytes
 from ..index.text import documents_behind
@@ -78,8 +78,7 @@ def judge_for(run: Run, lexicon: Path | str | None = None) -> Judge:
     """
     if lexicon is not None:
         return LexiconJudge(read_lexicon(lexicon))
-    told = all(spec.partition(":")[0] == "stories" for spec in run.settings.data)
-    return StoryJudge() if told else LexiconJudge(english())
+    return StoryJudge() if all_stories(run.settings.data) else LexiconJudge(english())
 
 
 class Target(NamedTuple):

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from ..core.site import Feature
+from ..core.stats import LIVE
 from ..data import Packed
 from ..features import Directions, FeatureSource, capture
 from ..features.hooks import read_sites
-from ..metrics.batch import LIVE, to_csr
+from ..metrics.batch import to_csr
 from ..metrics.labelled import LABELLED, feature_labels
 from ..metrics.scores import ConceptCounts, ConceptScores
 from ..model import SparseCodes

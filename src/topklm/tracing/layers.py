@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..core.files import finite, read_json, write_json
-from ..core.stats import Estimate, bootstrap_ratio
+from ..core.stats import LIVE, Estimate, bootstrap_ratio
 from ..features import PosthocNeurons
-from ..metrics.batch import LIVE, positive, to_csr
+from ..metrics.batch import positive, to_csr
 from ..metrics.emergence import EMERGED
 from ..metrics.matching import identity_match
 from ..metrics.similarity import Overlap, Similarity

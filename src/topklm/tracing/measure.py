@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..metrics.batch import LIVE, Batch, positive, to_csr
+from ..core.stats import LIVE
+from ..metrics.batch import Batch, positive, to_csr
 from ..metrics.entropies import entropies
 from ..metrics.examples import text_of
 from ..metrics.firings import kept_firings

@@ -19,6 +19,7 @@ from ..concepts import (
     ConceptLabels,
     StoryConcepts,
     TokenClasses,
+    all_stories,
     english,
     label,
     read_lexicon,
@@ -104,7 +105,7 @@ def find_probe(
         raise InputError(
             f"the text has {len(text.packed.tokens)} tokens; give at least {FEWEST_TOKENS} to compare on"
         )
-    told = all(spec.partition(":")[0] == "stories" for spec in data or run.settings.data)
+    told = all_stories(data or run.settings.data)
     known = StoryConcepts() if told else english()
     labellers = [read_lexicon(lexicon) if lexicon is not None else known, TokenClasses()]
     labels = label(text.packed, tokenizer, documents_behind(run, data), labellers)

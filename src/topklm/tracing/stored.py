@@ -8,8 +8,7 @@ from ..concepts import resolve_name
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..core.site import Feature
-from ..metrics.emergence import EMERGED
-from ..metrics.labelled import LABELLED
+from ..core.stats import EMERGED, LABELLED
 from ..reports.trace_figures import FIGURES, life_figure
 from . import units
 

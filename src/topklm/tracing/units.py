@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 
 from ..core.errors import InputError
 from ..core.files import PARTIAL, damage, read_json, seal, write_json
-from ..metrics.batch import LIVE
-from .measure import Described, Matched
+from ..core.stats import LIVE
+
+if TYPE_CHECKING:
+    from .measure import Described, Matched
 
 Array = np.ndarray[Any, Any]
 FORMAT = "topklm.trace-unit/1"
@@ -95,9 +97,9 @@ def is_whole(units: Path, key: Key) -> bool:
 def write(
     units: Path,
     key: Key,
-    described: dict[int, Described],
-    final: dict[int, Matched],
-    following: dict[int, Matched] | None,
+    described: "dict[int, Described]",
+    final: "dict[int, Matched]",
+    following: "dict[int, Matched] | None",
     *,
     kind: Any,
 ) -> None:
@@ -148,7 +150,7 @@ def _about(key: Key) -> dict[str, Any]:
 
 
 def _feature_table(
-    site: int, one: Described, final: Matched, following: Matched | None, kind: Any
+    site: int, one: "Described", final: "Matched", following: "Matched | None", kind: Any
 ) -> pa.Table:
     width = len(one.features["firings"])
     columns: dict[str, Any] = {

@@ -17,6 +17,7 @@ from ..data.tokenizer import boundary_id
 from .run import read_metrics
 from .schedules import evenly, sparsity_at, trace_steps
 from .settings import TrainSettings
+from .stream import by_layer
 
 if TYPE_CHECKING:
     from .progress import ProgressBar
@@ -133,13 +134,7 @@ class Recorder(TrainerCallback):
             self.logged_step, self.logged_seconds = state.global_step, self.seconds
         elif "eval_loss" in logs:
             row["eval_loss"] = logs["eval_loss"]
-            live = {
-                name.removeprefix("eval_live_L"): share
-                for name, share in logs.items()
-                if name.startswith("eval_live_L")
-            }
-            if live:
-                row["live"] = live
+            row |= by_layer(logs)
             row["sample"] = self.sample(kwargs["model"])
         else:
             return

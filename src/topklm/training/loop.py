@@ -30,6 +30,7 @@ from ..data import Blocks, Packed
 from ..data.corpus import Corpus
 from ..data.tokenizer import boundary_id, vocabulary_size
 from ..model import TopKLMForCausalLM
+from .alive import Alive
 from .arguments import check_trackers, spread, trackers, training_arguments
 from .callbacks import Pace, Recorder, Tracer, sampler
 from .machine import Machine
@@ -142,6 +143,11 @@ def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> Top
         with torch.no_grad():
             model.model.embed_tokens.weight.mul_(settings.embedding_scale)
             model.model.norm.weight.div_(settings.embedding_scale)
+    if settings.branch_scale != 1:
+        with torch.no_grad():
+            for block in model.model.layers:
+                block.self_attn.o_proj.weight.mul_(settings.branch_scale)
+                block.mlp.down_proj.weight.mul_(settings.branch_scale)
     return model
 
 
@@ -158,16 +164,24 @@ def _fit(
     training, held_out = (Blocks(part, settings.context) for part in parts)
     length = settings.steps * settings.batch_blocks
     checkpoint, step = newest_checkpoint(run, say=say)
+    alive = Alive(model, settings) if settings.watches_neurons else None
+    if alive is not None and checkpoint is not None:
+        alive.restore(checkpoint)
     pace = Pace(settings)
     recorder = Recorder(run.path / "metrics.jsonl", settings, sampler(tokenizer, seed=settings.seed))
     recorder.rewind(-1 if checkpoint is None else step)
     trainer = TopKTrainer(
         run=run,
+        alive=alive,
         model=model,
         args=training_arguments(run, evaluate_first=checkpoint is None),
         train_dataset=Shuffled(training, length=length, seed=settings.seed),
         eval_dataset=spread(held_out, settings.eval_tokens // settings.context),
-        callbacks=[pace, recorder, Tracer(run.path / "checkpoints", settings), *trackers(run)],
+        callbacks=[
+            *[one for one in (pace, alive, recorder) if one is not None],
+            Tracer(run.path / "checkpoints", settings),
+            *trackers(run),
+        ],
     )
     for unwanted in ("PrinterCallback", "ProgressCallback"):  # ours shows more
         for callback in list(trainer.callback_handler.callbacks):
@@ -183,6 +197,8 @@ def _fit(
             f"interrupted at step {trainer.state.global_step} of {settings.steps}; "
             f"go on with: {how_to_resume(run)}"
         )
+    if alive is not None:
+        alive.leave()
     if not settings.dense:
         model.set_topk(k=settings.k, blend=1.0)
 

@@ -6,22 +6,24 @@ import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from ..core.errors import InputError, RunError
 from ..core.files import damage, read_json, sha256_file
-from ..data.tokenizer import fingerprint
-from ..model import TopKLMForCausalLM
-from .machine import Machine
-from .settings import TrainSettings
+
+if TYPE_CHECKING:
+    from ..model import TopKLMForCausalLM
+    from .machine import Machine
+    from .settings import TrainSettings
 
 FORMAT = "topklm.run/1"
 WEIGHTS = "model.safetensors"
 RESUME_FILES = (WEIGHTS, "optimizer.pt", "scheduler.pt", "trainer_state.json", "rng_state.pth")
 """What a full checkpoint needs; the Trainer itself would go on without some of them."""
+ALIVE = "alive.safetensors"
+"""A full checkpoint's file of what keeps neurons alive, where the settings ask for such a thing."""
 ABOUT = {"settings": dict, "machine": dict, "steps": int, "versions": dict}
 
 
@@ -43,14 +45,18 @@ class Run:
         self.about = read_about(self.path / "train.json")
 
     @property
-    def settings(self) -> TrainSettings:
+    def settings(self) -> "TrainSettings":
         """What the run was asked to do."""
+        from .settings import TrainSettings
+
         return TrainSettings.from_json(self.about["settings"])
 
     @property
-    def machine(self) -> Machine:
+    def machine(self) -> "Machine":
         """What the run trains with. Raises RunError where train.json does not say."""
         try:
+            from .machine import Machine
+
             return Machine(**self.about["machine"])
         except TypeError:
             raise RunError(f"{self.path}/train.json is damaged: machine has other fields") from None
@@ -72,7 +78,7 @@ class Run:
         if not self.finished:
             return None
         try:
-            with safe_open(self.path / WEIGHTS, "pt") as weights:
+            with safe_open(self.path / WEIGHTS, "np") as weights:
                 shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
         except SafetensorError as error:
             raise RunError(f"{self.path / WEIGHTS} cannot be read: {error}") from None
@@ -89,8 +95,9 @@ class Run:
 
     def checked_checkpoints(self) -> Iterator[tuple[int, Path, str | None]]:
         """Yield (step, directory, damage or None) of the full checkpoints, newest first."""
+        required = (*RESUME_FILES, ALIVE) if self.settings.watches_neurons else RESUME_FILES
         for step, path in reversed(self.checkpoints("full")):
-            yield step, path, damage(path, required=RESUME_FILES)
+            yield step, path, damage(path, required=required)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read `metrics.jsonl`: one object per logged step; a line cut short by a crash is left out."""
@@ -100,7 +107,7 @@ class Run:
 class Loaded(NamedTuple):
     """A trained model with its tokenizer and its run."""
 
-    model: TopKLMForCausalLM
+    model: "TopKLMForCausalLM"
     tokenizer: Any
     run: Run
 
@@ -116,6 +123,10 @@ def load(path: Path | str, *, step: int | None = None) -> Loaded:
 
         model, tokenizer, run = load("runs/quickstart")
     """
+    import torch
+
+    from ..model import TopKLMForCausalLM
+
     run = Run(path)
     directory = run.path
     if step is not None:
@@ -145,6 +156,8 @@ def load_run_tokenizer(run: Run) -> Any:
     """Load a run's tokenizer. Raises RunError where it is not the one it was trained with."""
     from transformers import AutoTokenizer
 
+    from ..data.tokenizer import fingerprint
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(run.path, local_files_only=True)
     except Exception as error:
@@ -173,10 +186,12 @@ class quiet_transformers:  # noqa: N801  # reads as a statement: with quiet_tran
             self.logging.enable_progress_bar()
 
 
-def read_settings(path: Path) -> TrainSettings:
+def read_settings(path: Path) -> "TrainSettings":
     """Read settings from a run directory, its train.json, or a JSON file of settings."""
     if path.is_dir():
         return Run(path).settings
+    from .settings import TrainSettings
+
     content = read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no settings: it is no JSON object")

@@ -47,3 +47,20 @@ def trace_steps(steps: int, count: int) -> list[int]:
         doubling.append(power)
         power *= 2
     return doubling + even
+
+
+def fade_at(step: int, *, steps: int, share: float) -> float:
+    """Return what the selection bias is multiplied by in training step `step` (from 0) of `steps`.
+
+    1 until the last `share` of the steps, then down to 0 in a straight line; 0 after the last step.
+    """
+    length = share * steps
+    if step >= steps:
+        return 0.0
+    return 1.0 if length <= 0 else min(1.0, (steps - step) / length)
+
+
+def revival_steps(steps: int, *, count: int, share: float) -> list[int]:
+    """Return the steps after which dead neurons are drawn anew: `count`, even over the first `share`."""
+    length = int(share * steps)
+    return [] if length < 1 or count < 1 else evenly(length, count)

@@ -64,11 +64,21 @@ class TrainSettings:
     lr: float = setting(2e-3, "peak learning rate")
     embedding_lr: float = setting(8e-3, "peak learning rate of the embedding; 0: lr")
     embedding_scale: float = setting(8.0, "initial embedding times this, final norm's gain by it")
+    branch_scale: float = setting(1.0, "initial attention and MLP output weights times this")
     batch_tokens: int = setting(640, "tokens per step, all devices together; a multiple of context")
     device_tokens: int = setting(0, "tokens a device takes at once, the rest by accumulation; 0: all")
     warmup_share: float = setting(0.3, "share of the steps over which the learning rate rises")
     weight_decay: float = setting(0.1, "AdamW's weight decay")
     grad_clip: float = setting(1.0, "largest gradient norm")
+
+    lift: float = setting(0.0, "step of the bias that lifts unused neurons, in standard deviations; 0: none")
+    lift_below: float = setting(0.02, "a neuron below this share of its fair share k/width is lifted")
+    lift_fade: float = setting(0.4, "last share of the steps, over which the lift fades to zero")
+    aux_loss: float = setting(0.0, "weight of the auxiliary loss on dead neurons; 0: none")
+    aux_k: int = setting(0, "dead entries per token in the auxiliary loss; 0: k")
+    revive: int = setting(0, "how often dead neurons are drawn anew over the run; 0: never")
+    revive_share: float = setting(0.6, "first share of the steps, over which that is spread evenly")
+    dead_after: int = setting(20_000, "training tokens without a firing after which a neuron is dead")
 
     precision: str = setting("auto", "auto, bf16 (autocast) or fp32; auto is bf16 where the processor has it")
     attention: str = setting("auto", "attention implementation: auto, eager or sdpa")
@@ -89,17 +99,19 @@ class TrainSettings:
             object.__setattr__(self, one.name, value)
         for name in ("tokens", "k", "width", "depth", "heads", "head_dim", "mlp", "context"):
             _require(self, name, 1 <= getattr(self, name) <= LARGEST[name], f"1..{LARGEST[name]:,}")
-        for name in ("evaluations", "full_checkpoints", "trace_checkpoints", "batch_tokens"):
+        for name in ("evaluations", "full_checkpoints", "trace_checkpoints", "batch_tokens", "dead_after"):
             _require(self, name, getattr(self, name) >= 1, "1 or more")
-        for name in ("n_nontopk", "weight_decay", "eval_tokens", "device_tokens"):
+        for name in ("n_nontopk", "weight_decay", "eval_tokens", "device_tokens", "revive"):
             _require(self, name, getattr(self, name) >= 0, "0 or more")
         _require(self, "seed", 0 <= self.seed < 2**32, "0..2**32 - 1")
         _require(self, "threads", 0 <= self.threads <= 1024, "0..1024")
-        _require(self, "embedding_lr", 0 <= self.embedding_lr < math.inf, "0 or a positive number")
-        for name in ("lr", "grad_clip", "embedding_scale"):
+        _require(self, "aux_k", 0 <= self.aux_k <= self.width, f"0..{self.width}")
+        for name in ("embedding_lr", "lift", "aux_loss"):
+            _require(self, name, 0 <= getattr(self, name) < math.inf, "0 or a positive number")
+        for name in ("lr", "grad_clip", "embedding_scale", "branch_scale"):
             value = getattr(self, name)
             _require(self, name, math.isfinite(value) and value > 0, "a positive number")
-        for name in ("anneal_share", "warmup_share"):
+        for name in ("anneal_share", "warmup_share", "lift_below", "lift_fade", "revive_share"):
             _require(self, name, 0 <= getattr(self, name) <= 1, "a share in 0..1")
         _require(self, "context", self.context >= 8, "8 or more")
         _require(self, "anneal", self.anneal in ANNEALS, f"one of {', '.join(ANNEALS)}")
@@ -126,6 +138,11 @@ class TrainSettings:
     def steps(self) -> int:
         """Optimizer steps of the whole run."""
         return max(1, round(self.tokens / self.batch_tokens))
+
+    @property
+    def watches_neurons(self) -> bool:
+        """Whether training has to follow which neurons fire, to keep them alive."""
+        return not self.dense and bool(self.lift or self.aux_loss or self.revive)
 
     def model_config(self, **vocabulary: Any) -> TopKLMConfig:
         """Build the model's configuration; `vocabulary` holds its size and special tokens.

@@ -5,8 +5,6 @@ When to log, evaluate, save or change k is decided in `callbacks.py`.
 
 import math
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,10 +18,10 @@ from ..core.errors import TrainingError
 from ..core.files import PARTIAL, seal
 from ..data import Blocks
 from ..model import TopKLMForCausalLM
+from .alive import Alive
 from .run import Run
+from .stream import stream_numbers, tallied
 
-LIVE_DENSITY = 1e-4
-"""A live neuron fires on more than 1 token in 10,000."""
 KEPT_CHECKPOINTS = 2
 """Full checkpoints kept: the newest, and the one before in case the newest is damaged."""
 
@@ -53,9 +51,10 @@ class Shuffled(Dataset[dict[str, Tensor]]):
 class TopKTrainer(Trainer):
     """Trainer for one run directory."""
 
-    def __init__(self, *, run: Run, **kwargs: Any) -> None:
+    def __init__(self, *, run: Run, alive: Alive | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.run = run
+        self.run, self.alive = run, alive
+        self.auxiliary: Tensor | None = None
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(cast("Shuffled", train_dataset or self.train_dataset))  # in its order
@@ -78,7 +77,14 @@ class TopKTrainer(Trainer):
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Ask the model for its loss alone, so that no matrix of all logits is made."""
-        return super().compute_loss(model, {**inputs, "loss_only": True}, *args, **kwargs)
+        loss = super().compute_loss(model, {**inputs, "loss_only": True}, *args, **kwargs)
+        self.auxiliary = self.alive.loss() if self.alive is not None and model.training else None
+        if self.auxiliary is None:
+            return loss
+        assert isinstance(loss, Tensor)  # outputs are asked for in evaluations only
+        # The model's own loss is divided by the tokens of all passes of a step; this one is not yet.
+        self.auxiliary = self.auxiliary / self.current_gradient_accumulation_steps
+        return loss + self.auxiliary
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """Run one step. Raises TrainingError on a loss that is not finite."""
@@ -88,17 +94,14 @@ class TopKTrainer(Trainer):
                 f"the loss is {float(loss)} at step {self.state.global_step + 1}; "
                 "try a smaller --lr, or --precision fp32"
             )
-        return loss
+        return loss if self.auxiliary is None else loss - self.auxiliary.detach()  # what is reported
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
-        """Evaluate, and count along the way which neurons are live."""
+        """Evaluate, and tally along the way how neurons are used."""
         assert isinstance(self.model, TopKLMForCausalLM)
-        with counted_firings(self.model) as counts:
+        with tallied(self.model) as tallies:
             output = super().evaluation_loop(*args, **kwargs)
-        metrics = cast("dict[str, float]", output.metrics)
-        for layer, (fired, tokens) in counts.items():
-            live = (fired.double() / max(1, tokens) > LIVE_DENSITY).double().mean()
-            metrics[f"eval_live_L{layer}"] = float(live)
+        cast("dict[str, float]", output.metrics).update(stream_numbers(self.model, tallies))
         return output
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
@@ -108,6 +111,8 @@ class TopKTrainer(Trainer):
         written = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
         # The trainer's arguments are a pickle that nothing reads; the run's settings are in train.json.
         (written / "training_args.bin").unlink(missing_ok=True)
+        if self.alive is not None:
+            self.alive.save(written)
         seal(written, self.run.path / "checkpoints" / f"full-{step}")
         full = [path for _, path in self.run.checkpoints("full")]
         for old in full[:-KEPT_CHECKPOINTS]:
@@ -115,26 +120,3 @@ class TopKTrainer(Trainer):
             doomed = old.with_name(PARTIAL + old.name)
             old.rename(doomed)
             shutil.rmtree(doomed)
-
-
-@contextmanager
-def counted_firings(model: TopKLMForCausalLM) -> Iterator[dict[int, tuple[Tensor, int]]]:
-    """Count firings inside a with block: per TopK layer, firings of each neuron and tokens seen."""
-    counts: dict[int, tuple[Tensor, int]] = {}
-
-    def counter(layer: int) -> Any:
-        def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            rows = output.reshape(-1, output.shape[-1])
-            fired, tokens = counts.get(layer, (torch.zeros_like(rows[0], dtype=torch.int64), 0))
-            counts[layer] = (fired + (rows != 0).sum(0), tokens + len(rows))
-
-        return count
-
-    handles = [
-        module.register_forward_hook(counter(layer)) for layer, module in model.model.topk_modules().items()
-    ]
-    try:
-        yield counts
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -1,0 +1,40 @@
+"""`topklm explore`: a run's neurons in a browser, on this machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.errors import InputError
+from .output import RunPath, say, whole
+
+
+def explore(
+    path: RunPath,
+    host: Annotated[str, typer.Option(help="Where to listen; only names of this machine.")] = "127.0.0.1",
+    port: Annotated[int | None, whole("Port; default: the first free one from 8642 on.")] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Instead of serving: write pages that open from disk."),
+    ] = None,
+) -> None:
+    """Open RUN in a browser: its neurons as a table and as pages, read, compared and traced.
+
+    Listens on this machine only; stop it with Ctrl-C. Needs: pip install 'topklm[explore]'.
+    """
+    try:
+        from ..explorer import Workspace
+        from ..explorer.serve import serve
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the explorer needs the package {error.name}; install it with: pip install 'topklm[explore]'"
+        ) from None
+    workspace = Workspace(path)
+    serve(
+        workspace,
+        host=host,
+        port=port,
+        browser=not no_browser,
+        say=lambda address: say(f"{workspace.name} is at {address} (Ctrl-C ends it)"),
+    )

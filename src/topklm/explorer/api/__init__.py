@@ -1,0 +1,5 @@
+"""The JSON API: all that the pages use, below /api/v1, described by its OpenAPI document."""
+
+from . import features, notes, run
+
+routers = (run.router, features.router, notes.router)

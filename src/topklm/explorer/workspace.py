@@ -1,0 +1,249 @@
+"""All that the explorer knows of the disk: one run, its indexes, trace, metrics, notes and model.
+
+Everything is opened when first asked for, and again when its files have changed. Imports nothing heavy: a
+first page needs neither torch nor transformers.
+"""
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..core.errors import InputError
+from ..core.files import read_json
+from ..index.feature_index import FeatureIndex
+from ..training import Run
+from .notes import Notes
+
+if TYPE_CHECKING:
+    from ..comparison.result import Result
+    from ..features import SteerableSource
+    from ..features.reading import Reading
+    from ..steering.effects import Effect
+    from ..tracing import Trace
+
+T = TypeVar("T")
+ELSEWHERE = re.compile(r"(^|[\s,'\"(])(?:~|\.{1,2})?(?:/[^\s,/'\"]+)*/([^\s,/'\"]+)")
+"""A path into some directory: all but its last part is nobody's business."""
+INDEX_FILES = ("index.json", "facts.parquet", "labels.parquet", "concepts.parquet")
+READINGS = 32
+"""Texts whose reading is kept."""
+MODELS = 2
+"""Models held in memory: the run's own and one checkpoint."""
+EFFECTS = 256
+
+
+class Missing(InputError):
+    """Something that a page shows is not there yet. `command` makes it."""
+
+    def __init__(self, message: str, command: str) -> None:
+        super().__init__(message)
+        self.command = command
+
+
+class Workspace:
+    """A run that is explored, safe to be asked from several threads.
+
+    workspace = Workspace("runs/quickstart")
+    workspace.index().card("L3/N17"), workspace.sources, workspace.trace()
+    """
+
+    def __init__(self, run: Path | str) -> None:
+        self.run = Run(run)
+        self.name = self.run.path.resolve().name
+        self.notes = Notes(self.run.path / "notes.json")
+        self._lock = threading.Lock()
+        self._model_lock = threading.Lock()
+        self._opened: dict[str, tuple[Any, Any]] = {}
+        self._kept: dict[Any, Any] = {}
+
+    # --- indexes ----------------------------------------------------------------------------------------
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources that have an index, the run's own neurons first."""
+        names = [path.parent.name for path in self.run.path.glob("index*/index.json")]
+        found = ["topk" if name == "index" else name.removeprefix("index-") for name in names]
+        return sorted(found, key=lambda name: (name != "topk", name))
+
+    def directory(self, source: str = "topk") -> Path:
+        """Say where the index of a source lies."""
+        return self.run.path / ("index" if source == "topk" else f"index-{source}")
+
+    def index(self, source: str = "topk") -> FeatureIndex:
+        """Open the index of a source; one that was replaced is opened anew.
+
+        Raises Missing where there is none, InputError where it is of another model or damaged.
+        """
+        if source not in self.sources:
+            if source == "topk":
+                raise Missing("This run has no index yet.", f"topklm index {self.name}")
+            raise Missing(
+                f"There is no index of the source {source[:40]!r}.",
+                f"topklm index {self.name} --source SOURCE",
+            )
+        directory = self.directory(source)
+        files = [directory / name for name in INDEX_FILES]
+
+        def open_it() -> FeatureIndex:
+            index = FeatureIndex.open(directory)
+            weights = self.run.path / "model.safetensors"
+            newer = weights.is_file() and weights.stat().st_mtime > files[0].stat().st_mtime
+            if source == "topk" and newer and index.revision != self.run.revision:
+                raise Missing(
+                    "The index is of another model: the run was trained on since.",
+                    f"topklm index {self.name}",
+                )
+            return index
+
+        return self._current(f"index {source}", files, open_it)
+
+    def corpus(self, index: FeatureIndex) -> str:
+        """Say in words which text an index is of."""
+        return self.public(", ".join(map(str, index.about["corpus"].get("spec", []))))
+
+    # --- results ----------------------------------------------------------------------------------------
+
+    @property
+    def traced(self) -> bool:
+        """Whether the run has a trace."""
+        return (self.run.path / "trace" / "trace.json").is_file()
+
+    def trace(self) -> "Trace":
+        """Open the run's trace. Raises Missing where there is none."""
+        path = self.run.path / "trace"
+        if not self.traced:
+            raise Missing("This run has not been traced yet.", f"topklm trace {self.name}")
+
+        def open_it() -> "Trace":
+            from ..tracing import Trace
+
+            return Trace.open(path)
+
+        return self._current("trace", [path / "trace.json"], open_it)
+
+    def result(self) -> "Result":
+        """Read the run's metrics. Raises Missing where none were measured."""
+        path = self.run.path / "metrics" / "metrics.json"
+        if not path.is_file():
+            raise Missing("Nothing was measured beside the neurons yet.", f"topklm metrics {self.name}")
+
+        def open_it() -> "Result":
+            from ..comparison.result import read_result
+
+            return read_result(path)
+
+        return self._current("metrics", [path], open_it)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the run was asked to do, as its train.json says."""
+        found: dict[str, Any] = self.cleaned(self.run.about["settings"])
+        return found
+
+    @property
+    def blocks(self) -> list[bool]:
+        """For each block of the model, whether TopK follows it."""
+        path = self.run.path / "config.json"
+        about = read_json(path) if path.is_file() else {}
+        depth = int(about.get("num_hidden_layers") or self.settings.get("depth") or 0)
+        layers = about.get("topk_layers")
+        if layers is None:
+            layers = self.settings.get("topk_layers")
+        if layers is None:
+            layers = range(depth - int(self.settings.get("n_nontopk") or 0))
+        if self.settings.get("dense"):
+            layers = ()
+        return [layer in set(layers) for layer in range(depth)]
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """Steps of the tracing checkpoints that there are."""
+        return [step for step, _ in self.run.checkpoints("trace")]
+
+    # --- the model --------------------------------------------------------------------------------------
+
+    def model(self, step: int | None = None) -> "SteerableSource":
+        """Load the run's neurons, or those of a tracing checkpoint. Raises RunError where it cannot."""
+        weights = self.run.path / "model.safetensors"
+        with self._model_lock:
+            key = ("model", step, weights.stat().st_mtime_ns if weights.is_file() else 0)
+            if key not in self._kept:
+                from ..index.sources import source_of
+                from ..training import load
+
+                held = [one for one in self._kept if one[0] == "model"]
+                for old in held[: max(0, len(held) - MODELS + 1)]:
+                    del self._kept[old]
+                self._kept[key] = source_of(load(self.run.path, step=step), step=step)
+            found: SteerableSource = self._kept[key]
+            return found
+
+    def reading(self, text: str, step: int | None = None) -> "Reading":
+        """Read a text with the model; the last texts are kept."""
+        from ..features.reading import open_reading
+
+        return self._remember(("reading", step, text), READINGS, lambda: open_reading(self.model(step), text))
+
+    def effect(self, feature: str) -> "Effect":
+        """Measure what changing a neuron does to the next token; takes seconds, so it is kept."""
+        index = self.index()
+        found = index.locate(feature)
+
+        def measure() -> "Effect":
+            from ..steering import effect
+
+            source = self.model()
+            return effect(source, found, index=index)
+
+        return self._remember(("effect", index.revision, str(found)), EFFECTS, measure)
+
+    def public(self, message: str) -> str:
+        """Take the paths of this machine out of a message."""
+        path = self.run.path
+        for known in sorted({str(path.resolve()), str(path.absolute()), str(path)}, key=len, reverse=True):
+            if known not in (".", "/"):
+                message = message.replace(known, self.name)
+        return ELSEWHERE.sub(r"\1\2", message)
+
+    def cleaned(self, content: Any) -> Any:
+        """Take the paths of this machine out of JSON content."""
+        if isinstance(content, dict):
+            return {name: self.cleaned(value) for name, value in content.items()}
+        if isinstance(content, list | tuple):
+            return [self.cleaned(value) for value in content]
+        return self.public(content) if isinstance(content, str) else content
+
+    def _current(self, key: str, files: list[Path], open_it: Callable[[], T]) -> T:
+        """Return what was opened, or open it again where one of its files has changed."""
+        seen = tuple(_state(path) for path in files)
+        with self._lock:
+            kept = self._opened.get(key)
+            if kept is None or kept[0] != seen:
+                kept = self._opened[key] = (seen, open_it())
+            found: T = kept[1]
+            return found
+
+    def _remember(self, key: tuple[Any, ...], most: int, make: Callable[[], T]) -> T:
+        """Return what was made before, or make it; one at a time, since the model is one."""
+        with self._lock:
+            if key in self._kept:
+                found: T = self._kept[key]
+                return found
+        made = make()
+        with self._lock:
+            same = [one for one in self._kept if one[0] == key[0]]
+            for old in same[: max(0, len(same) - most + 1)]:
+                del self._kept[old]
+            self._kept[key] = made
+        return made
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """Tell a file from what it was before."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_size, about.st_mtime_ns

@@ -1,0 +1,72 @@
+"""Names and notes of a person: kept, shown, exported, deleted; they outlive the index."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from topklm.core.errors import InputError
+from topklm.explorer.notes import Note, Notes
+
+from .conftest import HARD, client_of
+
+
+def test_a_name_is_kept_shown_and_exported(writable: Path) -> None:
+    client = client_of(writable)
+    written = client.post("/neuron/L0/N3/note", data={"name": HARD, "note": "a\nb"}, follow_redirects=False)
+    assert written.status_code == 303
+    page = client.get("/neuron/L0/N3").text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;" in page
+    assert client.get("/api/v1/notes/L0/N3").json()["note"] == "a\nb"
+    assert client.get("/api/v1/notes").json() == json.loads((writable / "notes.json").read_text())
+    named = client.get("/api/v1/features?named=1").json()["features"]
+    assert [row["feature"] for row in named] == ["L0/N3"]
+    assert (
+        client_of(writable).get("/api/v1/notes/L0/N3").json()["name"] == HARD
+    )  # another server reads it too
+
+
+def test_a_piece_for_the_page_says_that_it_is_kept(writable: Path) -> None:
+    client = client_of(writable)
+    piece = client.post("/neuron/L0/N3/note", data={"name": "dogs"}, headers={"hx-request": "true"})
+    assert "kept" in piece.text
+    assert 'value="dogs"' in piece.text
+    assert "<html" not in piece.text
+    removed = client.post("/neuron/L0/N3/note", data={}, headers={"hx-request": "true"})
+    assert "removed" in removed.text
+    assert client.get("/api/v1/notes").json()["notes"] == {}
+
+
+def test_a_note_of_no_neuron_is_refused(writable: Path) -> None:
+    client = client_of(writable)
+    assert client.put("/api/v1/notes/L9/N3", json={"name": "x"}).status_code == 422
+    assert client.put("/api/v1/notes/L0/F3", json={"name": "x"}).status_code == 422
+    assert not (writable / "notes.json").exists()
+
+
+def test_notes_outlive_the_index(writable: Path) -> None:
+    client_of(writable).put("/api/v1/notes/L0/N3", json={"name": "dogs"})
+    shutil.rmtree(writable / "index")
+    assert client_of(writable).get("/api/v1/notes").json()["notes"]["L0/N3"]["name"] == "dogs"
+
+
+@given(name=st.text(max_size=60), note=st.text(max_size=200))
+def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, name: str, note: str) -> None:
+    clean_name, clean_note = (text.encode("utf-8", "ignore").decode() for text in (name, note))
+    notes = Notes(tmp_path_factory.mktemp("notes") / "notes.json")
+    notes.write("L1/N2", name=clean_name, note=clean_note)
+    found = notes.of("L1/N2")
+    assert (found.name, found.note) == (" ".join(clean_name.split()), clean_note.strip())
+
+
+def test_a_damaged_file_is_said_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.json"
+    path.write_text('{"format": "topklm.notes/1", "notes": {"L1": 3}}')
+    with pytest.raises(InputError, match=r"notes\.json"):
+        Notes(path).write("L1/N2", name="x", note="")
+    assert "L1" in path.read_text()
+    assert Notes(tmp_path / "none.json").of("L1/N2") == Note()

@@ -1,0 +1,133 @@
+"""Pages: what stands on them, that nothing in them is markup that was not meant, and their odd states."""
+
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from fastapi.testclient import TestClient
+
+from topklm.index import FeatureIndex, build_index
+
+from .conftest import BASE, HARD, client_of
+
+PAGES = ("/", "/neurons", "/neurons?q=dog", "/neurons?concept=animal", "/neuron/L0/N3", "/api")
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_every_link_of_a_page_is_relative_and_leads_somewhere(client: TestClient, address: str) -> None:
+    page = client.get(address)
+    assert page.status_code == 200
+    links = set(re.findall(r'(?:href|src|action|hx-get)="([^"#]+)"', page.text))
+    assert len(links) > 5
+    for link in links:
+        assert not urlsplit(link.replace("&amp;", "&")).netloc
+        assert not link.startswith("/")
+    for link in sorted(links)[:25]:
+        if not re.search(
+            r"/effect|/note|^(../)*(read|compare|trace)", link
+        ):  # they load the model, or only take forms
+            found = client.get(urljoin(BASE + address, link.replace("&amp;", "&")))
+            assert found.status_code == 200, link
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_no_page_has_script_or_style_of_its_own(client: TestClient, address: str) -> None:
+    page = client.get(address).text
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=", page)
+    assert "'self'" in client.get(address).headers["content-security-policy"]
+    assert "unsafe" not in client.get(address).headers["content-security-policy"]
+
+
+def test_hostile_names_are_shown_as_text(client: TestClient, explored: Path) -> None:
+    feature = FeatureIndex.open(explored / "index").features(limit=1)[0]["feature"]
+    for address in (f"/neuron/{feature}", "/neurons", f"/neurons?q={HARD}", f"/neurons?where={HARD}"):
+        page = client.get(address).text
+        assert "<script>alert" not in page
+        assert "{{ 7 * 7 }}" not in page or "49" not in re.findall(r"alert.{0,80}", page)[0]
+    assert "&lt;script&gt;" in client.get(f"/neuron/{feature}").text
+
+
+def test_no_answer_holds_a_path_of_the_machine(client: TestClient, explored: Path) -> None:
+    odd = ("/neuron/L9/N1", "/neurons?where=bad", "/neurons?source=none", "/nothing")
+    api = ("run", "run/layers", "run/trace", "run/metrics", "features", "features/L0/N3", "search?q=dog")
+    for address in (*PAGES, *odd, *(f"/api/v1/{name}" for name in api)):
+        text = client.get(address).text
+        assert str(explored.parent) not in text, address
+        assert str(explored.parents[2]) not in text, address
+
+
+def test_the_table_is_sorted_chosen_and_paged_by_its_address(client: TestClient) -> None:
+    page = client.get("/neurons?sort=density&layer=1&status=live")
+    names = re.findall(r'class="feature"[^>]*>(L\d+/N\d+)<', page.text)
+    assert names
+    assert {name.split("/")[0] for name in names} == {"L1"}
+    densities = [row["density"] for row in rows(client, "sort=density&layer=1&status=live")]
+    assert densities == sorted(densities)
+    assert rows(client, "page=2&limit=10") == rows(client, "limit=20")[10:]
+
+
+def rows(client: TestClient, query: str) -> list[dict]:
+    return client.get(f"/api/v1/features?{query}").json()["features"]
+
+
+def test_a_neurons_page_says_what_its_card_says(client: TestClient, explored: Path) -> None:
+    card = FeatureIndex.open(explored / "index").card("L0/N3")
+    page = client.get("/neuron/L0/N3").text
+    assert f"{card.firings:,} firing" in page
+    assert page.count("<li><span class=") == sum(len(one.examples) for one in card.bins)
+    for row in card.similar:
+        assert row.feature in page
+
+
+def test_a_bad_question_is_answered_above_the_form_that_asked_it(client: TestClient) -> None:
+    page = client.get("/neurons?where=density+%3E&layer=1")
+    assert page.status_code == 422
+    assert 'role="alert"' in page.text
+    assert 'id="results"' in page.text
+    assert client.get("/neurons?layer=7").status_code == 422
+    assert client.get("/neurons?page=0").status_code == 422
+
+
+@pytest.mark.parametrize("typed", ["L0/N3", "l0/n3", "0/3", "L0 N3"])
+def test_a_neuron_is_found_however_its_name_is_typed(client: TestClient, typed: str) -> None:
+    assert client.get("/go", params={"feature": typed}).url.path == "/neuron/L0/N3"
+
+
+def test_a_run_without_an_index_offers_the_command(writable: Path) -> None:
+    shutil.rmtree(writable / "index")
+    client = client_of(writable)
+    assert "topklm index run" in client.get("/").text
+    assert client.get("/").status_code == 200
+    for address in ("/neurons", "/neuron/L0/N3"):
+        page = client.get(address)
+        assert page.status_code == 404
+        assert "topklm index run" in page.text
+    assert client.get("/api/v1/features").json()["command"] == "topklm index run"
+
+
+def test_an_index_that_is_replaced_while_serving_is_read_anew(writable: Path, text_file: Path) -> None:
+    client = client_of(writable)
+    before = client.get("/api/v1/features").json()
+    shutil.rmtree(writable / "index")
+    assert client.get("/neurons").status_code == 404
+    build_index(writable, data=str(text_file), tokens=1200)
+    after = client.get("/api/v1/features").json()
+    assert after["n_tokens"] < before["n_tokens"]
+    assert client.get("/neuron/L0/N3").status_code == 200
+
+
+def test_a_damaged_index_is_said_in_one_line(writable: Path) -> None:
+    (writable / "index" / "examples.parquet").write_bytes(b"no parquet")
+    page = client_of(writable).get("/neurons")
+    assert page.status_code == 422
+    assert "examples.parquet is damaged" in page.text
+    assert str(writable.parent) not in page.text
+
+
+def test_a_run_that_is_not_finished_has_an_overview(writable: Path) -> None:
+    (writable / "model.safetensors").unlink()
+    page = client_of(writable).get("/")
+    assert page.status_code == 200
+    assert "not finished yet" in page.text
