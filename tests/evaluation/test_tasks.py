@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
+from samples import SHAPE
 from topklm.core.errors import InputError
 from topklm.evaluation import harness
 from topklm.evaluation.harness import Score, TaskResult, difference, run_tasks
@@ -14,6 +17,7 @@ from topklm.evaluation.last_word import GAP, MOST_WORDS, passages, write_last_wo
 from topklm.evaluation.story_tasks import MAKERS, SEED, pairs, rows
 from topklm.evaluation.surface import surface_scores
 from topklm.evaluation.task_files import items_within, write_story_tasks
+from topklm.model import TopKLMConfig, TopKLMForCausalLM
 from topklm.stories import Stories
 from topklm.stories.twins import retell, sites
 from topklm.training import Run, load
@@ -82,7 +86,11 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def _texts() -> list[str]:
     filler = "The boat went slowly past the old mill and everybody looked up from the work. "
-    return [f"A {name} stood there. {filler * 5} Then came the {name}." for name in ("heron", "badger")]
+    common = " ".join(a + b + c for a in "bcdfghjklm" for b in "aeiou" for c in "nrs")
+    return [
+        f"{common} {common} {common}",  # no sentence, but the hundred commonest words
+        *(f"A {name} stood there. {filler * 4}Then came the {name}." for name in ("heron", "badger")),
+    ]
 
 
 def test_a_passage_is_cut_before_a_word_that_was_said_but_not_just_now() -> None:
@@ -101,8 +109,24 @@ def test_a_text_without_passages_is_refused(tmp_path: Path) -> None:
         write_last_word(tmp_path / "new", ["Too short."], source="here")
 
 
-def test_lm_eval_runs_our_tasks_as_they_are_written(directory: Path, trained: Run) -> None:
+@pytest.fixture(scope="module")
+def reader(trained: Run) -> tuple[TopKLMForCausalLM, Any]:
+    """A random model that reads 512 tokens, with a tokenizer."""
+    torch.manual_seed(0)
+    config = TopKLMConfig(**{**SHAPE, "vocab_size": 400, "max_position_embeddings": 512}, topk_k=8)
+    return TopKLMForCausalLM(config).eval(), load(trained.path).tokenizer
+
+
+def test_a_model_that_cannot_read_an_item_is_refused(directory: Path, trained: Run) -> None:
     model, tokenizer, _ = load(trained.path)
+    with pytest.raises(InputError, match="context of 32 tokens"):
+        run_tasks(model, tokenizer, ["stories_senses"], include=directory, limit=4)
+
+
+def test_lm_eval_runs_our_tasks_as_they_are_written(
+    directory: Path, reader: tuple[TopKLMForCausalLM, Any]
+) -> None:
+    model, tokenizer = reader
     found = run_tasks(model, tokenizer, ["stories_tense", "stories_senses"], include=directory, limit=4)
     result = found["stories_tense"]
     assert (result.n_items, result.chance) == (4, 0.5)
@@ -114,8 +138,10 @@ def test_lm_eval_runs_our_tasks_as_they_are_written(directory: Path, trained: Ru
     assert gap == (0.0, 0.0, True)
 
 
-def test_the_group_pools_the_items_of_its_tasks(directory: Path, trained: Run) -> None:
-    model, tokenizer, _ = load(trained.path)
+def test_the_group_pools_the_items_of_its_tasks(
+    directory: Path, reader: tuple[TopKLMForCausalLM, Any]
+) -> None:
+    model, tokenizer = reader
     found = run_tasks(model, tokenizer, ["stories"], include=directory, limit=2)
     group = found["stories"]
     assert group.n_items == 2 * len(MAKERS)
@@ -125,9 +151,11 @@ def test_the_group_pools_the_items_of_its_tasks(directory: Path, trained: Run) -
     assert len(set(group.pairs.values())) == len(MAKERS)
 
 
-def test_last_word_is_scored_by_accuracy_and_perplexity(tmp_path: Path, trained: Run) -> None:
+def test_last_word_is_scored_by_accuracy_and_perplexity(
+    tmp_path: Path, reader: tuple[TopKLMForCausalLM, Any]
+) -> None:
     write_last_word(tmp_path, _texts(), source="here")
-    model, tokenizer, _ = load(trained.path)
+    model, tokenizer = reader
     scores = run_tasks(model, tokenizer, ["last_word"], include=tmp_path)["last_word"].scores
     assert scores["perplexity,none"].value > 1
     assert scores["perplexity,none"].items is None
@@ -159,7 +187,7 @@ def test_an_unknown_task_names_the_nearest(directory: Path, trained: Run) -> Non
         harness.check_names(["stories_tens"], ["stories_tense", "arc_easy"])
 
 
-@pytest.mark.parametrize("directory_given", [True, False])
+@pytest.mark.parametrize("directory_given", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_task_of_the_hub_is_refused_at_once_when_offline(
     tmp_path: Path, trained: Run, directory_given: bool
 ) -> None:
@@ -171,7 +199,7 @@ def test_a_task_of_the_hub_is_refused_at_once_when_offline(
         "doc_to_text": "{{a}}",
         "doc_to_target": "{{b}}",
     }
-    (tmp_path / "far.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "far_away.yaml").write_text(yaml.safe_dump(config))
     model, tokenizer, _ = load(trained.path)
     manager_knows = "far_away" if directory_given else "lambada_openai"
     with pytest.raises(InputError, match=f"'{manager_knows}' needs data from the hub"):

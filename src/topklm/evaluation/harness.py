@@ -15,6 +15,8 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.stats import Estimate
+from .last_word import TASK
+from .task_files import GROUP
 
 NORMAL_95 = 1.959964
 BATCH = 16
@@ -88,11 +90,17 @@ def run_tasks(
         own = {path.stem for path in include.glob("*.yaml")}
         manager = TaskManager(include_path=str(include), include_defaults=not own.issuperset(names))
         check_names(names, manager.all_tasks)
-        loaded = _load(manager, names, own)
+        loaded = _load(manager, names)
         wrapped = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
-        results: Any = simple_evaluate(
-            wrapped, tasks=loaded, task_manager=manager, limit=limit, bootstrap_iters=1000
-        )
+        try:
+            results: Any = simple_evaluate(
+                wrapped, tasks=loaded, task_manager=manager, limit=limit, bootstrap_iters=1000
+            )
+        except AssertionError:  # lm-eval's only word for a continuation that does not fit
+            raise InputError(
+                f"an item of {', '.join(names)} does not fit the model's context of "
+                f"{wrapped.max_length} tokens"
+            ) from None
     return _read(results)
 
 
@@ -127,10 +135,11 @@ def difference(first: TaskResult, second: TaskResult, metric: str) -> Difference
     return Difference(mean, float(np.sqrt(spread)) / float(sizes.sum()) if count > 1 else np.nan, paired=True)
 
 
-def _load(manager: Any, names: Sequence[str], own: set[str]) -> list[Any]:
+def _load(manager: Any, names: Sequence[str]) -> list[Any]:
     """Build the tasks, without waiting for a hub that cannot be reached."""
     offline = False
-    if not own.issuperset(names) and not hub_answers():
+    ours = all(name == TASK or name.split("_")[0] == GROUP for name in names)
+    if not ours and not hub_answers():
         offline = True
         _stay_offline()
     loaded = []
