@@ -4,9 +4,10 @@ import difflib
 import logging
 import os
 import socket
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -185,12 +186,15 @@ def _stay_offline() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence lm-eval's own log lines and its libraries' warnings; its progress bars stay."""
+    """Silence lm-eval's own log lines and its libraries' warnings; its progress bars stay.
+
+    What it prints goes to standard error: standard output is for results.
+    """
     levels = {name: logging.getLogger(name).level for name in ("lm_eval", "datasets", "httpx")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -18,7 +18,7 @@ TASK = "last_word"
 ITEMS = 1000
 LEAST_WORDS, MOST_WORDS = 50, 150
 """Words of a passage, its last one included: more than a sentence, and within 256 tokens."""
-COMMON = 100
+COMMON = 75
 """The commonest words of the corpus are never asked for: they need no passage."""
 GAP = 5
 """The word must have been said before, but not within this many words of the end."""
@@ -32,7 +32,7 @@ def passages(texts: Iterable[str], *, items: int = ITEMS) -> list[dict[str, Any]
 
     A passage is a run of whole sentences (line breaks are spaces) of 50 to 150 words that ends with a
     lower-case word of three letters or more and its full stop, question or exclamation mark (and quote).
-    The word is not among the 100 commonest of the texts, stands earlier in the passage, and not within the
+    The word is not among the 75 commonest of the texts, stands earlier in the passage, and not within the
     last 5 words. Passages of a document do not overlap. Of all that fit, those with the smallest SHA-256 are
     taken, in the order of the documents.
     """
