@@ -106,7 +106,8 @@ def _about(runs: tuple[str, ...], traces: list[Trace]) -> str:
     seeds = ", ".join(str(one.about["seeds"][0]) for one in traces)
     tokens = ", ".join(f"{one.about['n_tokens']:,}" for one in traces)
     return (
-        f"{'Seeds' if len(traces) > 1 else 'Seed'} {seeds} of `{settings.preset}` on {', '.join(settings.data)}: width {settings.width}, "
+        f"{'Seeds' if len(traces) > 1 else 'Seed'} {seeds} of `{settings.preset}` on "
+        f"{', '.join(settings.data)}: width {settings.width}, "
         f"k {settings.k}, TopK layers {sites}, {settings.steps:,} steps; "
         f"{len(traces[0].about['checkpoints'])} checkpoints, probe texts of {tokens} tokens. "
         f"In brackets 95 % over features (bootstrap); over seeds every seed and a "
