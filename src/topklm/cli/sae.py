@@ -39,6 +39,10 @@ def train(
     batch_tokens: Annotated[int | None, whole("Activations a step.")] = None,
     lr: Annotated[float | None, decimal("Peak learning rate.")] = None,
     sparsity: Annotated[float | None, decimal("Weight of the sparsity penalty (jumprelu, standard).")] = None,
+    checkpoints: Annotated[
+        int | None,
+        whole("SAEs of the twin's last N tracing checkpoints instead, from scratch and warm-started."),
+    ] = None,
     twin: Twin = None,
     threads: Annotated[int, whole("CPU threads; 0: as many as torch takes.")] = 0,
     as_json: AsJson = False,
@@ -46,8 +50,10 @@ def train(
     """Train SAEs on what a run's dense twin computes, on the text that it was trained on.
 
     All widths, seeds and layers asked for are trained together, on activations that are computed once. They
-    are kept in sae/ in the run, as SAELens loads them. Interrupted, the same command goes on.
+    are kept in sae/ in the run, as SAELens loads them. With --checkpoints, 'trace' follows their latents from
+    one checkpoint to the next. Interrupted, the same command goes on.
     """
+    from ..sae.checkpoints import train_checkpoint_saes
     from ..sae.runs import train_run_saes
     from ..sae.settings import parse_widths
     from ..sae.store import read_set
@@ -62,20 +68,24 @@ def train(
         )
         if value is not None
     }
+    widths, seeds = parse_widths(width or ["1x"]), seed or (0,)
+    shared: dict[str, Any] = {
+        "sites": None if sites is None else parse_sites(sites),
+        "k": k,
+        "twin": twin,
+        "threads": threads,
+        "say": say,
+        "console": error_console(),
+        "architecture": architecture,
+        **chosen,
+    }
     with resumable():
-        made = train_run_saes(
-            path,
-            widths=parse_widths(width or ["1x"]),
-            sites=None if sites is None else parse_sites(sites),
-            seeds=seed or (0,),
-            k=k,
-            twin=twin,
-            threads=threads,
-            say=say,
-            console=error_console(),
-            architecture=architecture,
-            **chosen,
-        )
+        if checkpoints is None:
+            made = train_run_saes(path, widths=widths, seeds=seeds, **shared)
+        elif len(widths) > 1 or len(seeds) > 1:
+            raise InputError("--checkpoints takes one --width and one --seed")
+        else:
+            made = train_checkpoint_saes(path, count=checkpoints, width=widths[0], seed=seeds[0], **shared)
     abouts = [read_set(one) for one in made]
     if as_json:
         put_json({"format": "topklm.sae-training/1", "run": path, "saes": abouts})

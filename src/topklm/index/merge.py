@@ -17,7 +17,6 @@ from .firings import slabs, unpacked
 from .format import (
     DOCUMENTS,
     FIRINGS,
-    OFFLINE,
     PER_BIN,
     SAMPLED,
     STRONGEST,
@@ -36,6 +35,10 @@ CANDIDATES = 2**18
 ROWS = 2**20
 FIRINGS_GROUP = 32_768
 """Rows that are read together: few, so that the firings of single tokens are found quickly."""
+OFFLINE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 
 
 class Parts:

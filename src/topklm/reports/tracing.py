@@ -41,9 +41,10 @@ def draw_trace(content: Mapping[str, Any]) -> Text:
             "dim",
         ),
         table(
-            ("source", "identity match", "same index", "best match", "assigned"),
+            ("source", "identity match", "same index", "best match", "assigned", "assigned is best"),
             [_match_row("topk", main), *(_match_row(name, one) for name, one in main["controls"].items())],
         ),
+        *_saes(content["saes"]),
         Text(),
         Text("similarity to the final self, of features that are live at the end", "dim"),
         _emergence(content["emergence"]),
@@ -65,7 +66,31 @@ def draw_trace(content: Mapping[str, Any]) -> Text:
 def _match_row(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
     means = ("same_index_cosine", "best_match_cosine", "assigned_cosine")
     title = {"initialisation": "initialisation (first against last)", "permuted": "chance (permuted)"}
-    return (title.get(name, name), _interval(one), *(_value(one.get(mean)) for mean in means))
+    shown = (*(one.get(mean) for mean in means), one.get("assigned_match"))
+    return (title.get(name, name), _interval(one), *map(_value, shown))
+
+
+def _saes(content: Mapping[str, Any]) -> list[Text]:
+    """Say what SAEs of checkpoints cost, and how those of several seeds match."""
+    lines = []
+    for name, one in content["checkpoints"].items():
+        flat = "all flat" if one["flat"] else "not all flat"
+        cost = f"{one['seconds']:,.0f} s to train at {one['checkpoints']} checkpoints"
+        lines += flow(name, [f"{cost}, {one['tokens']:,.0f} tokens an SAE, {flat}"], None)
+    values = {(row["first"], row["second"], row["site"], row["metric"]): row for row in content["seeds"]}
+    metrics = ("best_match_cosine", "best_match_cosine/shifted", "assigned_cosine")
+    rows = [
+        (first, second, f"L{site}", *(_interval(values[first, second, site, one], 2) for one in metrics))
+        for first, second, site in dict.fromkeys(key[:3] for key in values)
+    ]
+    if rows:
+        head = ("SAE", "other seed", "layer", "best match", "best match, shifted", "assigned")
+        lines += [
+            Text(),
+            Text("SAEs of the same weights, of several seeds", "dim"),
+            table(head, rows, left=3),
+        ]
+    return lines
 
 
 def _emergence(content: Mapping[str, Any]) -> Text:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..core.errors import InputError
 from ..core.hashing import hashed
-from .lens import quiet, saelens
+from .lens import load_sae, quiet, saelens
 from .schedule import EARLIEST, FLAT, Schedule, last_tenth
 from .settings import SAESettings
 
@@ -29,8 +30,17 @@ class Point(NamedTuple):
 class Member:
     """One SAE of a site, a width and a seed, with its trainer and its learning curve."""
 
-    def __init__(self, settings: SAESettings, *, site: int, width: int, seed: int, stream: int) -> None:
-        self.settings, self.site, self.width, self.seed = settings, site, width, seed
+    def __init__(
+        self,
+        settings: SAESettings,
+        *,
+        site: int,
+        width: int,
+        seed: int,
+        stream: int,
+        begin: Path | None = None,
+    ) -> None:
+        self.settings, self.site, self.width, self.seed, self.begin = settings, site, width, seed, begin
         self.sae = new_sae(settings, stream, width=width, seed=seed, site=site)
         self.trainer = _trainer(settings, self.sae)
         self.schedule = Schedule(settings.tokens, settings.lr)
@@ -71,11 +81,15 @@ class Member:
     def start(self, hidden: Tensor) -> None:
         """Set what depends on the data from the first chunk: the scale, and the decoder's bias at the mean.
 
-        The scale brings the mean norm to the square root of the width, as SAELens's own runner does.
+        The scale brings the mean norm to the square root of the width, as SAELens's own runner does. An SAE
+        that begins as another takes its weights over instead.
         """
         scale = math.sqrt(hidden.shape[1]) / float(hidden.norm(dim=1).mean())
         self.trainer.activation_scaler.scaling_factor = scale
-        self.sae.b_dec.data.copy_(hidden.mean(dim=0) * scale)
+        if self.begin is None:
+            self.sae.b_dec.data.copy_(hidden.mean(dim=0) * scale)
+        else:
+            take_over(self.sae, self.begin, scale)
 
     def train(self, hidden: Tensor, order: Tensor) -> None:
         """Take one step per batch of a chunk's streams, in the order given."""
@@ -136,6 +150,25 @@ class Member:
             setattr(self.sae.cfg.metadata, name, value)
         with quiet():
             self.sae.save_inference_model(directory)
+
+
+@torch.no_grad()
+def take_over(sae: Any, begin: Path, scale: float) -> None:
+    """Give a TopK SAE in training the weights of a finished one, with the new scale in place of its own.
+
+    Raises InputError where that is damaged or of another shape.
+    """
+    old = load_sae(begin).state_dict()
+    old["W_enc"] = old["W_enc"] / scale
+    old["W_dec"] = old["W_dec"] * scale
+    old["b_dec"] = old["b_dec"] * scale
+    norm = old["W_dec"].norm(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
+    old["W_enc"], old["b_enc"] = old["W_enc"] * norm, old["b_enc"] * norm
+    old["W_dec"] = old["W_dec"] / norm[:, None]
+    shapes = {name: tuple(one.shape) for name, one in sae.state_dict().items()}
+    if shapes != {name: tuple(one.shape) for name, one in old.items()}:
+        raise InputError(f"the SAE in {begin} has another shape or architecture; it cannot be gone on from")
+    sae.load_state_dict(old)
 
 
 def new_sae(settings: SAESettings, stream: int, *, width: int, seed: int, site: int) -> Any:

@@ -33,6 +33,13 @@ class Origin(NamedTuple):
     tokenizer_sha256: str
     text_sha256: str
     """Of the token ids that the SAEs were trained on."""
+    begun_as: str = ""
+    """SHA-256 of the manifest of the SAEs that these began as; empty: from fresh weights."""
+
+
+def hook_name(site: int) -> str:
+    """Return TransformerLens's name of the stream after a block, which is also its SAE's directory."""
+    return f"blocks.{site}.hook_resid_post"
 
 
 def read_set(directory: Path) -> dict[str, Any]:
@@ -53,7 +60,7 @@ def finished(directory: Path, settings: SAESettings, origin: Origin) -> bool:
     asked = {**settings.as_json(), **origin._asdict()}
     shared = ("widths", "seeds", "model")  # the directory's name says the first two; a run may be moved
     for name, value in asked.items():
-        was = about["settings"].get(name, about.get(name))
+        was = about["settings"].get(name, about.get(name, ""))
         if name not in shared and was != value:
             raise InputError(
                 f"{directory} holds SAEs made with {name}={shown(was)}, not {shown(value)}; ask for the "
@@ -72,18 +79,18 @@ def write_set(directory: Path, members: Sequence[Member], about: dict[str, Any])
     partial = directory.with_name(PARTIAL + directory.name)
     saes = {}
     for member in members:
-        hook_name = f"blocks.{member.site}.hook_resid_post"
+        name = hook_name(member.site)
         metadata = {
             "model_name": about["model"],
             "model_revision": about["revision"],
-            "hook_name": hook_name,
+            "hook_name": name,
             "hf_hook_name": f"model.layers.{member.site}",
             "context_size": about["context"],
             "prepend_bos": True,
         }
-        member.finish(partial / hook_name, metadata)
+        member.finish(partial / name, metadata)
         saes[str(member.site)] = {
-            "directory": hook_name,
+            "directory": name,
             "tokens": member.tokens,
             "steps": member.tokens // member.settings.batch_tokens,
             "seconds": member.seconds,

@@ -35,7 +35,7 @@ from .lens import saelens
 from .member import Member
 from .schedule import POINTS
 from .settings import SAESettings
-from .store import FORMAT, Origin, finished, write_set
+from .store import FORMAT, Origin, finished, hook_name, write_set
 from .stream import Chunks, shuffled, streams
 
 WORK = ".work"
@@ -54,6 +54,7 @@ def train_saes(
     out: Path | str,
     *,
     origin: Origin,
+    begin: Path | None = None,
     context: int | None = None,
     threads: int = 0,
     say: Say = lambda message: None,
@@ -63,9 +64,11 @@ def train_saes(
 
     model: any causal language model of transformers, on any device. train, held_out: packed texts; the
     second gives the learning curves. context: tokens of a block, by default all that the model can read.
-    threads: CPU threads; 0: as they are. origin: what the model is, noted with the SAEs. What is there
-    already, made with the same settings, is kept. Raises InputError where the settings do not fit the model,
-    or other SAEs lie in `out`, TrainingError on a loss that is not finite, Interrupted after Ctrl-C.
+    threads: CPU threads; 0: as they are. origin: what the model is, noted with the SAEs. begin: a directory
+    of TopK SAEs that were trained earlier with such settings; each begins as the one of its name there, and
+    `origin.begun_as` says which they are. What is there already, made with the same settings, is kept.
+    Raises InputError where the settings do not fit the model, or other SAEs lie in `out`, TrainingError on a
+    loss that is not finite, Interrupted after Ctrl-C.
     """
     text = model.config.get_text_config()
     settings.check(depth=depth_of(model), stream=int(text.hidden_size))
@@ -84,7 +87,7 @@ def train_saes(
                 there = [name for name, one in zip(names, done, strict=True) if one]
                 raise InputError(f"{out} holds {there[0]} already; ask for the others alone, or delete it")
             length = context or int(text.max_position_embeddings)
-            work = _Training(model, train, held_out, settings, out, origin, length)
+            work = _Training(model, train, held_out, settings, out, origin, begin, length)
             with _threads(threads):
                 work.run(say, console)
             return [out / name for name in names]
@@ -101,6 +104,7 @@ class _Training:
         settings: SAESettings,
         out: Path,
         origin: Origin,
+        begin: Path | None,
         context: int,
     ) -> None:
         self.model, self.settings, self.out, self.origin = model, settings, out, origin
@@ -108,7 +112,14 @@ class _Training:
         self.held_out = Chunks(model, held_out, context=context, batch_tokens=settings.batch_tokens)
         stream = int(model.config.get_text_config().hidden_size)
         self.members = [
-            Member(settings, site=site, width=width, seed=seed, stream=stream)
+            Member(
+                settings,
+                site=site,
+                width=width,
+                seed=seed,
+                stream=stream,
+                begin=begin and begin / settings.name_of(width, seed) / hook_name(site),
+            )
             for width in settings.widths
             for seed in settings.seeds
             for site in settings.sites

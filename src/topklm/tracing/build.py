@@ -15,9 +15,20 @@ from rich.console import Console
 
 from .. import __version__
 from ..core.errors import InputError, Interrupted, RunError
-from ..core.files import disk_full_is_said, existing, finite, locked, read_json, remove_partial, write_json
+from ..core.files import (
+    MANIFEST,
+    disk_full_is_said,
+    existing,
+    finite,
+    locked,
+    read_json,
+    remove_partial,
+    sha256_file,
+    write_json,
+)
 from ..core.progress import counted
 from ..model import SparseCodes
+from ..sae.store import FOLDER
 from ..training import Loaded, Run, load
 from . import units
 from .checkpoints import Checkpoints, OfRun, OwnCheckpoints, TwinCheckpoints
@@ -25,6 +36,7 @@ from .layers import compare_layers, kept, read_layers
 from .measure import describe, match
 from .plan import Plan, Say
 from .probe import read_codes
+from .saes import SAECheckpoints, compare_seeds, sae_checkpoints, seed_sets
 from .stored import ABOUT, PLAN, UNITS, Trace
 from .summary import summarise
 from .units import Key
@@ -52,8 +64,9 @@ def trace(
     the document that reaches this many (default 50,000). lexicon: a file of concepts instead of the
     stories' own or those of general English. twin: the dense twin, by default `twin` in the run; its
     neurons and its post-hoc TopK are the controls, left out where there is none or with controls=False.
-    others: further sources with checkpoints, such as SAEs. out: default `trace` in the run. What is not
-    given is as in the trace that is there already.
+    SAEs of the twin's checkpoints (`topklm sae train RUN --checkpoints N`) and SAEs of several seeds join
+    where the run has them. others: further sources with checkpoints. out: default `trace` in the run. What
+    is not given is as in the trace that is there already.
 
     Checkpoints that are missing or damaged are named, skipped and listed under `skipped`. Interrupted
     anywhere and called again, it goes on with what is whole. Raises InputError where the run, the text or
@@ -81,6 +94,7 @@ def trace(
         work.add(OwnCheckpoints(opened))
         if controls:
             work.add_twin(twin)
+            work.add_saes(twin)
         for one in others:
             work.add(one)
         made = work.make_units()
@@ -98,6 +112,7 @@ class _Trace:
         self.skipped: list[dict[str, Any]] = []
         self.left_out: dict[str, str] = {}
         self.models: dict[str, tuple[OfRun, list[int]]] = {}
+        self.saes: dict[str, SAECheckpoints] = {}
 
     @property
     def units(self) -> Path:
@@ -113,6 +128,12 @@ class _Trace:
                 raise
             self.say(f"dense and posthoc are left out: {error}")
             self.left_out |= dict.fromkeys(TwinCheckpoints.names, str(error))
+
+    def add_saes(self, twin: Path | str | None) -> None:
+        """Add the SAEs of the twin's checkpoints, where there are some."""
+        for one in sae_checkpoints(self.run, twin):
+            self.add(one)
+            self.saes[one.names[0]] = one
 
     def add(self, group: Checkpoints) -> None:
         """Add sources, and find out which of their checkpoints can be used."""
@@ -200,10 +221,27 @@ class _Trace:
                 codes = read_layers(loaded, self.plan.checked_probe(), k=settings.k, by=settings.topk_by)
                 return compare_layers(codes)
 
-            key = {"revision": group.weights(step), "corpus": self.plan.content["corpus"]["sha256"]}
+            key = {
+                "revision": group.run.traced_weights(step),
+                "corpus": self.plan.content["corpus"]["sha256"],
+            }
             layers[name] = {"step": step, **kept(self.units / f"layers-{name}.json", key, make)}
         main = layers.pop("topk")
         return {**main, "topk_layers": sites, "controls": layers}
+
+    def make_seeds(self) -> list[dict[str, Any]]:
+        """Compare SAEs of the twin's final weights that differ in their seed alone."""
+        found = []
+        for names in seed_sets(self.run) if "posthoc" in self.sources else ():
+            hashes = [sha256_file(self.run.path / FOLDER / name / MANIFEST) for name in names]
+            key = {"saes": hashes, "corpus": self.plan.content["corpus"]["sha256"]}
+
+            def make(names: list[str] = names) -> dict[str, Any]:
+                self.say(f"comparing {', '.join(names)}")
+                return {"rows": compare_seeds(load(self.run.path), names, self.plan.checked_probe())}
+
+            found += kept(self.units / f"seeds-{names[0]}.json", key, make)["rows"]
+        return found
 
     @property
     def sources(self) -> dict[str, list[int]]:
@@ -226,6 +264,10 @@ class _Trace:
         """Sum up the units of this call's sources."""
         content = summarise(self.units, self.sources, self.plan.content, self.run)
         content |= {
+            "saes": {
+                "checkpoints": {name: one.cost(self.sources[name]) for name, one in self.saes.items()},
+                "seeds": self.make_seeds(),
+            },
             "layers": self.make_layers([one["site"] for one in content["sites"]]),
             "skipped": self.skipped,
             "left_out": self.left_out,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..core.errors import RunError
-from ..core.files import MANIFEST, damage, read_json
+from ..core.files import damage
 from ..features import FeatureSource, LayerNeurons
 from ..index.sources import twin_sources
 from ..training import Run, load
@@ -65,10 +65,6 @@ class OfRun:
             return "missing"
         return damage(self.paths[step], required=[WEIGHTS])
 
-    def weights(self, step: int) -> str:
-        """Return the hash of the weights that the checkpoint's manifest holds."""
-        return str(read_json(self.paths[step] / MANIFEST)["sha256"][WEIGHTS])
-
 
 class OwnCheckpoints(OfRun):
     """A TopK run's own neurons, each checkpoint read at the run's final k."""
@@ -77,13 +73,13 @@ class OwnCheckpoints(OfRun):
 
     def revision(self, step: int) -> str:
         """The checkpoint's weights; k is the run's."""
-        return self.weights(step)
+        return self.run.traced_weights(step)
 
     def open(self, step: int) -> list[FeatureSource]:
         """Load a checkpoint."""
         loaded = load(self.run.path, step=step)
         k = self.run.settings.k
-        return [LayerNeurons(loaded.model, loaded.tokenizer, k=k, revision=self.weights(step))]
+        return [LayerNeurons(loaded.model, loaded.tokenizer, k=k, revision=self.revision(step))]
 
 
 class TwinCheckpoints(OfRun):
@@ -105,7 +101,7 @@ class TwinCheckpoints(OfRun):
 
     def revision(self, step: int) -> str:
         """The checkpoint's weights; sites and k are the run's."""
-        return self.weights(step)
+        return self.run.traced_weights(step)
 
     def open(self, step: int) -> list[FeatureSource]:
         """Load a checkpoint of the twin."""

@@ -18,6 +18,8 @@ from .stored import FORMAT
 
 MAIN = "topk"
 RESAMPLES = 1000
+SAME = 1e-6
+"""Cosines that differ by no more are the same one, computed in two ways."""
 
 
 def summarise(
@@ -76,7 +78,9 @@ def identity(one: Series, training_steps: int) -> dict[str, Any]:
 
     Of live features, the share whose most similar feature at the next checkpoint has the same index; beside
     it the mean cosine with the same index, with the best match, and with the partner of the optimal
-    assignment. Intervals: bootstrap over features, each with all its pairs of checkpoints.
+    assignment. `assigned_match`: the share whose most similar feature is that partner, what can be asked of
+    features whose index means nothing. Intervals: bootstrap over features, each with all its pairs of
+    checkpoints.
     """
     late = late_pairs(one.steps, training_steps)
     return {
@@ -86,12 +90,19 @@ def identity(one: Series, training_steps: int) -> dict[str, Any]:
         "same_index_cosine": _mean(one, late, one["next_cosine"]).as_json(),
         "best_match_cosine": _mean(one, late, one["next_best_cosine"]).as_json(),
         "assigned_cosine": _mean(one, late, one["next_assigned_cosine"]).as_json(),
+        "assigned_match": _mean(one, late, _assigned(one)).as_json(),
         "by_layer": {str(site): _matching(one, late, site).as_json() for site in one.sites},
         "by_step": [
             {"step": step, "next": one.steps[place + 1], **_matching(one, [place], None).as_json()}
             for place, step in enumerate(one.steps[:-1])
         ],
     }
+
+
+def _assigned(one: Series) -> Array:
+    """Say of each feature whether its partner in the optimal assignment is its best match; NaN: not known."""
+    assigned, best = one["next_assigned_cosine"], one["next_best_cosine"]
+    return np.where(np.isfinite(assigned), (assigned >= best - SAME).astype(np.float64), np.nan)
 
 
 def from_start(one: Series) -> dict[str, Any]:

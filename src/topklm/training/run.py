@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safetensors import SafetensorError, safe_open
 
 from ..core.errors import InputError, RunError
-from ..core.files import damage, read_json, sha256_file
+from ..core.files import MANIFEST, damage, read_json, sha256_file
 
 if TYPE_CHECKING:
     from ..model import TopKLMForCausalLM
@@ -92,6 +92,13 @@ class Run:
             if number.isdigit() and path.is_dir():
                 found.append((int(number), path))
         return sorted(found)
+
+    def traced_weights(self, step: int) -> str:
+        """Return the SHA-256 of a tracing checkpoint's weights, which its manifest holds.
+
+        Raises InputError where there is no such checkpoint.
+        """
+        return str(read_json(self.path / "checkpoints" / f"trace-{step}" / MANIFEST)["sha256"][WEIGHTS])
 
     def checked_checkpoints(self) -> Iterator[tuple[int, Path, str | None]]:
         """Yield (step, directory, damage or None) of the full checkpoints, newest first."""
