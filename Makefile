@@ -18,7 +18,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP_INSTALL) -e '.[dev,explore,sae]'
+	$(PIP_INSTALL) -e '.[dev,explore,sae,eval]'
 	@touch $@
 
 quickstart: $(VENV)/.base ## Train a small TopK model, show its text and its neurons (minutes)

@@ -105,8 +105,10 @@ def _about(runs: tuple[str, ...], traces: list[Trace]) -> str:
     sites = ", ".join(str(one["site"]) for one in traces[0].about["sites"])
     seeds = ", ".join(str(one.about["seeds"][0]) for one in traces)
     tokens = ", ".join(f"{one.about['n_tokens']:,}" for one in traces)
+    word = "Seeds" if len(traces) > 1 else "Seed"
     return (
-        f"Seeds {seeds} of `{settings.preset}` on {', '.join(settings.data)}: width {settings.width}, "
+        f"{word} {seeds} of `{settings.preset}` on "
+        f"{', '.join(settings.data)}: width {settings.width}, "
         f"k {settings.k}, TopK layers {sites}, {settings.steps:,} steps; "
         f"{len(traces[0].about['checkpoints'])} checkpoints, probe texts of {tokens} tokens. "
         f"In brackets 95 % over features (bootstrap); over seeds every seed and a "
@@ -189,11 +191,11 @@ def _concepts(traces: list[Trace]) -> str:
     listed = [one for one in traces[0].about["concepts"]["found"] if one["step"] is not None]
     listed.sort(key=lambda one: (one["step"], -one["tokens"]))
     first = ", ".join(f"{one['concept']} ({one['step']:,})" for one in listed[:15])
-    last = ", ".join(f"{one['concept']} ({one['step']:,})" for one in listed[-15:])
+    last = ", ".join(f"{one['concept']} ({one['step']:,})" for one in listed[15:][-15:])
     return (
         "Rank correlation of the step at which a concept is found with its frequency, with the F1 of its "
         f"token type alone, and with that at equal frequency:\n\n{_table(head, rows)}\n\nFirst: {first}."
-        f"\n\nLast: {last}."
+        + (f"\n\nLast: {last}." if last else "")
     )
 
 

@@ -93,7 +93,7 @@ def test_evaluations_hold_the_stream_in_numbers(kept_alive: Run) -> None:
     row = [row for row in kept_alive.metrics() if "eval_loss" in row][-1]
     assert set(row["stream"]) == set(row["live"]) == {"0", "1"}
     for numbers in row["stream"].values():
-        always = {"dead", "top", "rms", "kept", "gain"}
+        always = {"dead", "top", "rms", "kept", "gain", "silent", "lifted"}
         assert set(numbers) == (always | {"gain_dead"} if numbers["dead"] else always)
 
 
@@ -238,3 +238,14 @@ def test_every_way_of_ranking_and_annealing_goes_with_everything(
         run = train(settings, tmp_path / anneal)
         assert load(run.path).model.config.topk_k == 8
         assert run.metrics()[-1]["eval_loss"] < 4.5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's own, at a graph break
+def test_a_compiled_run_trains_with_everything(text_file: Path, tmp_path: Path) -> None:
+    changes = {**EVERYTHING, "compile": True, "tokens": 6 * 256, "dead_after": 256}
+    losses = []
+    for name, compiled in (("plain", False), ("compiled", True)):
+        run = train(tiny_settings(text_file, **{**changes, "compile": compiled}), tmp_path / name)
+        losses.append([row["loss"] for row in run.metrics() if "loss" in row])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)

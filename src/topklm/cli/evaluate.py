@@ -1,4 +1,4 @@
-"""`topklm eval`: how well a run predicts held-out text."""
+"""`topklm eval`: how well a run predicts held-out text, and what it scores on tasks (tasks.py)."""
 
 import tempfile
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, RunPath, error_console, number, put, put_json, say
+from .output import AsJson, error_console, number, put, put_json, say, whole
+from .tasks import evaluate_tasks, write_tasks
 
 if TYPE_CHECKING:
     from ..data import Packed
@@ -18,21 +19,62 @@ STREAMED_CHARACTERS = 2_000_000
 
 
 def evaluate(
-    path: RunPath,
+    path: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="A run's directory.", show_default=False)
+    ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option(help="Text to predict; may be repeated. Default: the run's validation part."),
+        typer.Option(
+            help="Text to predict, or to make the task last_word of; may be repeated. Default: the run's "
+            "validation part."
+        ),
     ] = None,
-    compare: Annotated[str | None, typer.Option(help="Another run, for example the dense twin.")] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of the loss, scores on tasks: 'stories' (all of ours), 'last_word', or any of "
+            "lm-eval's, as in stories,arc_easy."
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="Another run; 'twin' is the run's own dense twin.")
+    ] = None,
+    limit: Annotated[int | None, whole("Take only the first N items of each task.")] = None,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-tasks", help="Write our tasks into a directory, for plain lm_eval --include_path."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure held-out loss, perplexity and bits per byte, with 95 % intervals over documents."""
+    """Measure held-out loss, perplexity and bits per byte, with 95 % intervals; or scores on tasks.
+
+    Tasks run in lm-eval (pip install 'topklm[eval]'); ours need no network. With --compare, differences are
+    taken item by item.
+    """
+    if write is not None:
+        if path is not None or tasks is not None or compare is not None or limit is not None:
+            raise InputError("--write-tasks goes with --data and --json alone")
+        write_tasks(write, data, as_json=as_json)
+        return
+    if path is None:
+        raise InputError("name a RUN to evaluate, or a directory with --write-tasks")
+    if tasks is not None:
+        evaluate_tasks(path, tasks, data=data, compare=compare, limit=limit, as_json=as_json)
+        return
+    if limit is not None:
+        raise InputError("--limit goes with --tasks")
+    held_out_losses(path, data, compare, as_json=as_json)
+
+
+def held_out_losses(path: str, data: list[str] | None, compare: str | None, *, as_json: bool) -> None:
+    """Measure the loss of one run or two on the same text, and print it."""
     from ..core.progress import counted
     from ..core.stats import bootstrap_ratio
     from ..evaluation.heldout import document_likelihoods, summary
-    from ..training import load
 
-    runs = [load(one) for one in (path, compare) if one is not None]
+    runs = open_runs(path, compare)
     sums = []
     for loaded in runs:
         say(f"reading {', '.join(data or ['the validation part'])} with {loaded.run.path}")
@@ -71,6 +113,17 @@ def evaluate(
         put_json(content)
     else:
         put("\n".join(lines))
+
+
+def open_runs(path: str, compare: str | None) -> list["Loaded"]:
+    """Load a run, and the one it is compared with; 'twin' is its own dense twin."""
+    from ..training import load
+    from ..training.twin import open_twin
+
+    first = load(path)
+    if compare is None:
+        return [first]
+    return [first, open_twin(first.run) if compare == "twin" else load(compare)]
 
 
 def held_out_text(loaded: "Loaded", data: list[str] | None, scratch: Path) -> "Packed":

@@ -82,6 +82,17 @@ class Alive(TrainerCallback):
         total: Tensor = self.settings.aux_loss * torch.stack(found).sum()
         return total
 
+    def numbers(self) -> dict[str, float]:
+        """Return each layer's shares of neurons dead in training and lifted, named as in `stream.py`.
+
+        `silent`: no firing for `dead_after` training tokens, the lift counted in; `lifted`: bias above zero.
+        """
+        found = {}
+        for layer, module in self.layers.items():
+            found[f"eval_stream_L{layer}_silent"] = float(module.dead.double().mean())
+            found[f"eval_stream_L{layer}_lifted"] = float((module.bias * module.fade > 0).double().mean())
+        return found
+
     def save(self, directory: Path) -> None:
         """Write each layer's selection bias and silence into a full checkpoint: all that resuming needs."""
         tensors = {

@@ -101,7 +101,8 @@ class TopKTrainer(Trainer):
         assert isinstance(self.model, TopKLMForCausalLM)
         with tallied(self.model) as tallies:
             output = super().evaluation_loop(*args, **kwargs)
-        cast("dict[str, float]", output.metrics).update(stream_numbers(self.model, tallies))
+        metrics = cast("dict[str, float]", output.metrics)
+        metrics |= stream_numbers(self.model, tallies) | ({} if self.alive is None else self.alive.numbers())
         return output
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:

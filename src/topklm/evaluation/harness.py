@@ -1,0 +1,272 @@
+"""Run lm-eval tasks on a model in memory. The tasks that we make ourselves: story_tasks.py, last_word.py."""
+
+import difflib
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.stats import Estimate
+from .last_word import TASK
+from .task_files import GROUP
+
+NORMAL_95 = 1.959964
+BATCH = 16
+"""Sequences read at once."""
+REACH_SECONDS = 3.0
+"""How long the hub may take to answer before it counts as out of reach."""
+LOCAL_READERS = ("json", "csv", "text", "parquet", "arrow", "pandas", "webdataset")
+
+
+class Score(NamedTuple):
+    """One metric of one task."""
+
+    value: float
+    stderr: float
+    """Standard error over items; NaN where lm-eval gives none."""
+    items: dict[int, float] | None
+    """The metric of each item by its number, where the value is their mean."""
+    higher_is_better: bool
+
+    @property
+    def estimate(self) -> Estimate:
+        """The value with its 95 % interval (normal)."""
+        half = NORMAL_95 * self.stderr if np.isfinite(self.stderr) else np.inf
+        return Estimate(self.value, self.value - half, self.value + half)
+
+
+class TaskResult(NamedTuple):
+    """What lm-eval found on one task or group."""
+
+    scores: dict[str, Score]
+    n_items: int
+    chance: float | None
+    """Accuracy of guessing, where the task's metadata says it."""
+    pairs: dict[int, int]
+    """The pair of each item, for tasks whose items come in pairs."""
+
+
+class Difference(NamedTuple):
+    """One model's score minus another's."""
+
+    value: float
+    stderr: float
+    paired: bool
+    """Whether it was taken item by item; if not, the errors of the two are simply added."""
+
+
+def require_harness() -> None:
+    """Raise InputError where lm-eval is not installed."""
+    try:
+        with _quiet():
+            import lm_eval  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"--tasks needs lm-eval ({error}); pip install 'topklm[eval]'") from None
+
+
+def run_tasks(
+    model: Any, tokenizer: Any, names: Sequence[str], *, include: Path, limit: int | None = None
+) -> dict[str, TaskResult]:
+    """Evaluate a causal language model on lm-eval tasks or groups by name, with lm-eval's `hf` backend.
+
+    include: a directory of further tasks in YAML. limit: take only the first so many items of each.
+    Raises InputError for a task that lm-eval does not know (with the nearest names), and for one whose data
+    is on a hub that cannot be reached.
+    """
+    require_harness()
+    with _quiet():
+        from lm_eval import simple_evaluate
+        from lm_eval.models.huggingface import HFLM
+        from lm_eval.tasks import TaskManager
+
+        own = {path.stem for path in include.glob("*.yaml")}
+        manager = TaskManager(include_path=str(include), include_defaults=not own.issuperset(names))
+        check_names(names, manager.all_tasks)
+        loaded = _load(manager, names)
+        wrapped = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
+        try:
+            results: Any = simple_evaluate(
+                wrapped, tasks=loaded, task_manager=manager, limit=limit, bootstrap_iters=1000
+            )
+        except AssertionError:  # lm-eval's only word for a continuation that does not fit
+            raise InputError(
+                f"an item of {', '.join(names)} does not fit the model's context of "
+                f"{wrapped.max_length} tokens"
+            ) from None
+    return _read(results)
+
+
+def check_names(names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise InputError for the first unknown task, naming the nearest ones."""
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
+            hint = f"nearest: {', '.join(near)}" if near else "none is near; `lm_eval ls tasks` lists them"
+            raise InputError(f"unknown task {name!r}; {hint}")
+
+
+def difference(first: TaskResult, second: TaskResult, metric: str) -> Difference:
+    """Return the first score minus the second, with its standard error.
+
+    Where both have the same items and the value is their mean, it is taken item by item: what makes an item
+    hard is hard for both, and falls away (Miller 2024, arXiv 2411.00640). Items of one pair are not
+    independent and count as one. Elsewhere the standard errors are added as if the two were independent.
+    """
+    one, other = first.scores[metric], second.scores[metric]
+    if one.items is None or other.items is None or one.items.keys() != other.items.keys():
+        return Difference(one.value - other.value, float(np.hypot(one.stderr, other.stderr)), paired=False)
+    clusters: dict[int, list[float]] = {}
+    for item in one.items:
+        # items without a pair get a number of their own, below all pairs
+        clusters.setdefault(first.pairs.get(item, -1 - item), []).append(one.items[item] - other.items[item])
+    sums = np.array([sum(values) for values in clusters.values()])
+    sizes = np.array([len(values) for values in clusters.values()])
+    mean = float(sums.sum() / sizes.sum())
+    count = len(sums)
+    spread = float(((sums - mean * sizes) ** 2).sum()) * count / max(1, count - 1)
+    return Difference(mean, float(np.sqrt(spread)) / float(sizes.sum()) if count > 1 else np.nan, paired=True)
+
+
+def _load(manager: Any, names: Sequence[str]) -> list[Any]:
+    """Build the tasks, without waiting for a hub that cannot be reached."""
+    offline = False
+    ours = all(name == TASK or name.split("_")[0] == GROUP for name in names)
+    if not ours and not hub_answers():
+        offline = True
+        _stay_offline()
+    loaded = []
+    for name in names:
+        try:
+            loaded.extend([built] if not isinstance(built := manager._load_spec(name), list) else built)
+        except ImportError as error:
+            raise InputError(f"the task {name!r} needs a package: {_line(error)}") from None
+        except Exception as error:  # datasets, huggingface_hub and each task's code raise their own
+            if offline:
+                raise InputError(
+                    f"the task {name!r} needs data from the hub, which cannot be reached from here; fetch it "
+                    f"once where there is a network, or take a task of your own ({_line(error)})"
+                ) from None
+            raise InputError(f"the task {name!r} cannot be loaded: {_line(error)}") from None
+    return loaded
+
+
+def hub_answers() -> bool:
+    """Tell within three seconds whether the hub can be reached; False where HF_HUB_OFFLINE is set."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE or os.environ.get("HF_DATASETS_OFFLINE", "").upper() in ("1", "TRUE", "YES"):
+        return False
+    address = urlsplit(constants.ENDPOINT)
+    port = address.port or (80 if address.scheme == "http" else 443)
+    try:
+        with socket.create_connection((address.hostname or "", port), timeout=REACH_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def _stay_offline() -> None:
+    """Let datasets and huggingface_hub take only what is cached; both read the setting when imported."""
+    import datasets
+    from huggingface_hub import constants
+
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    constants.HF_HUB_OFFLINE = True
+    datasets.config.HF_HUB_OFFLINE = True
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence lm-eval's own log lines and its libraries' warnings; its progress bars stay."""
+    levels = {name: logging.getLogger(name).level for name in ("lm_eval", "datasets", "httpx")}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _read(results: Mapping[str, Any]) -> dict[str, TaskResult]:
+    """Turn lm-eval's results into ours: tasks first, then groups over their tasks."""
+    found: dict[str, TaskResult] = {}
+    for name, samples in results["samples"].items():
+        metadata = results["configs"][name].get("metadata") or {}
+        better = results["higher_is_better"].get(name, {})
+        scores = {
+            key: _score(numbers, key, samples, higher=better.get(key.partition(",")[0]) is not False)
+            for numbers in [results["results"][name]]
+            for key in _metrics(numbers)
+        }
+        pairs = {one["doc_id"]: one["doc"]["pair"] for one in samples if "pair" in one["doc"]}
+        count = len({one["doc_id"] for one in samples})
+        found[name] = TaskResult(scores, count, metadata.get("chance"), pairs)
+    for name, numbers in (results.get("groups") or {}).items():
+        children = [found[child] for child in results["group_subtasks"].get(name, []) if child in found]
+        if children:
+            found[name] = _group(numbers, children)
+    return found
+
+
+def _metrics(numbers: Mapping[str, Any]) -> list[str]:
+    """Return lm-eval's keys `metric,filter` that are values, not standard errors."""
+    return [
+        key
+        for key, value in numbers.items()
+        if "," in key and "_stderr," not in key and isinstance(value, int | float)
+    ]
+
+
+def _stderr(numbers: Mapping[str, Any], key: str) -> float:
+    metric, _, chosen = key.partition(",")
+    value = numbers.get(f"{metric}_stderr,{chosen}")
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _score(numbers: Mapping[str, Any], key: str, samples: Sequence[Any], *, higher: bool) -> Score:
+    metric, _, chosen = key.partition(",")
+    items: dict[int, float] | None = {
+        one["doc_id"]: float(one[metric])
+        for one in samples
+        if one.get("filter", "none") == chosen and isinstance(one.get(metric), int | float)
+    }
+    value = float(numbers[key])
+    if not items or abs(float(np.mean(list(items.values()))) - value) > 1e-6:
+        items = None  # a perplexity, an F1: no mean over items
+    return Score(value, _stderr(numbers, key), items, higher)
+
+
+def _group(numbers: Mapping[str, Any], children: Sequence[TaskResult]) -> TaskResult:
+    """Pool the items of a group's tasks, so that groups can be compared item by item too."""
+    stride = 1 + max(max(child.pairs.values(), default=0) for child in children)
+    scores, pairs, offset = {}, {}, 0
+    pooled: dict[str, dict[int, float]] = {key: {} for key in _metrics(numbers)}
+    for place, child in enumerate(children):
+        for key, items in pooled.items():
+            own = child.scores[key].items if key in child.scores else None
+            items.update({offset + item: value for item, value in (own or {}).items()})
+        pairs.update({offset + item: place * stride + pair for item, pair in child.pairs.items()})
+        offset += child.n_items + max(child.pairs, default=0) + 1
+    for key, items in pooled.items():
+        value = float(numbers[key])
+        is_mean = bool(items) and abs(float(np.mean(list(items.values()))) - value) < 1e-6
+        scores[key] = Score(value, _stderr(numbers, key), items if is_mean else None, True)
+    chances = {child.chance for child in children}
+    chance = chances.pop() if len(chances) == 1 else None
+    return TaskResult(scores, sum(child.n_items for child in children), chance, pairs)
+
+
+def _line(error: BaseException) -> str:
+    """Return the first line of an error, without its full stop."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:200]
