@@ -105,8 +105,9 @@ def _about(runs: tuple[str, ...], traces: list[Trace]) -> str:
     sites = ", ".join(str(one["site"]) for one in traces[0].about["sites"])
     seeds = ", ".join(str(one.about["seeds"][0]) for one in traces)
     tokens = ", ".join(f"{one.about['n_tokens']:,}" for one in traces)
+    word = "Seeds" if len(traces) > 1 else "Seed"
     return (
-        f"{'Seeds' if len(traces) > 1 else 'Seed'} {seeds} of `{settings.preset}` on "
+        f"{word} {seeds} of `{settings.preset}` on "
         f"{', '.join(settings.data)}: width {settings.width}, "
         f"k {settings.k}, TopK layers {sites}, {settings.steps:,} steps; "
         f"{len(traces[0].about['checkpoints'])} checkpoints, probe texts of {tokens} tokens. "

@@ -12,7 +12,17 @@ from topklm.index import FeatureIndex, build_index
 
 from .conftest import BASE, HARD, client_of
 
-PAGES = ("/", "/neurons", "/neurons?q=dog", "/neurons?concept=animal", "/neuron/L0/N3", "/api")
+PAGES = (
+    "/",
+    "/neurons",
+    "/neurons?q=dog",
+    "/neurons?concept=animal",
+    "/neuron/L0/N3",
+    "/read",
+    "/compare",
+    "/compare?q=dog",
+    "/api",
+)
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -26,7 +36,7 @@ def test_every_link_of_a_page_is_relative_and_leads_somewhere(client: TestClient
         assert not link.startswith("/")
     for link in sorted(links)[:25]:
         if not re.search(
-            r"/effect|/note|^(../)*(read|compare|trace)", link
+            r"/effect|/note|^(../)*(trace|read\?)", link
         ):  # they load the model, or only take forms
             found = client.get(urljoin(BASE + address, link.replace("&amp;", "&")))
             assert found.status_code == 200, link
@@ -131,3 +141,36 @@ def test_a_run_that_is_not_finished_has_an_overview(writable: Path) -> None:
     page = client_of(writable).get("/")
     assert page.status_code == 200
     assert "not finished yet" in page.text
+
+
+def test_a_text_is_read_token_by_token(client: TestClient) -> None:
+    text = "The cat went to the wood."
+    told = client.post("/api/v1/read", json={"text": text, "top": 2}).json()
+    assert "".join(one["token"] for one in told["tokens"]) == text
+    page = client.get("/read", params={"text": text, "at": 1})
+    assert page.status_code == 200
+    for firings in told["tokens"][1]["firings"].values():
+        assert firings[0]["feature"] in page.text
+    marked = client.get("/read", params={"text": text, "feature": firings[0]["feature"]}).text
+    assert re.search(r'class="[pn]\d swatch"', marked)
+    assert "<script>alert" not in client.get("/read", params={"text": HARD}).text
+
+
+@pytest.mark.parametrize("asked", [{"at": "999"}, {"feature": "L9/N1"}, {"step": "7"}, {"text": "x" * 2001}])
+def test_a_text_that_cannot_be_read_says_why(client: TestClient, asked: dict[str, str]) -> None:
+    page = client.get("/read", params={"text": "The cat.", **asked})
+    assert page.status_code == 422
+    assert 'role="alert"' in page.text
+
+
+def test_sources_stand_side_by_side(client: TestClient, explored: Path) -> None:
+    best = FeatureIndex.open(explored / "index").search("dog").hits[0].feature
+    assert best in client.get("/compare?q=dog").text
+    assert "There is no concept" not in client.get("/compare?concept=animal").text
+    assert "there is no concept" in client.get("/compare?concept=nothing").text
+
+
+def test_a_run_without_a_trace_offers_the_command(client: TestClient) -> None:
+    page = client.get("/trace")
+    assert page.status_code == 404
+    assert "topklm trace run" in page.text

@@ -18,7 +18,7 @@ def number(value: float | None) -> dict[str, float | None]:
 
 def matching(value: float | None) -> dict[str, Any]:
     pairs = [{"step": 0, "next": 1, **number(value)}, {"step": 1, "next": 10, **number(value)}]
-    means = ("same_index_cosine", "best_match_cosine", "assigned_cosine")
+    means = ("same_index_cosine", "best_match_cosine", "assigned_cosine", "assigned_match")
     return {**number(value), **{name: number(0.25) for name in means}, "n_pairs": 2, "by_step": pairs}
 
 
@@ -65,6 +65,13 @@ def content(**changes: Any) -> dict[str, Any]:
             "by_family": {"lexical": family},
         },
         "senses": {"n": 2, "separated": 1, "share": [0.0, 0.0, 0.5], "controls": {}},
+        "saes": {
+            "checkpoints": {"sae_1x": {"seconds": 61.0, "checkpoints": 6, "tokens": 1024.0, "flat": False}},
+            "seeds": [
+                {"first": "sae_1x", "second": "sae_1x_seed1", "site": 0, "metric": name, **number(0.375)}
+                for name in ("best_match_cosine", "best_match_cosine/shifted", "assigned_cosine")
+            ],
+        },
         "layers": {**layers(), "controls": {"initialisation": layers()}},
         "skipped": [{"source": "topk", "step": 5, "reason": "missing"}],
         "left_out": {"dense": "there is no dense twin"},
@@ -94,14 +101,16 @@ def test_a_sparkline_has_a_place_for_every_number() -> None:
 def test_a_trace_shows_each_number_beside_its_controls_and_what_is_missing() -> None:
     text = draw_trace(content()).plain
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "topk 0.938 [0.938, 0.938] 0.250 0.250 0.250" in lines
-    assert "posthoc 0.500 [0.500, 0.500] 0.250 0.250 0.250" in lines
+    assert "topk 0.938 [0.938, 0.938] 0.250 0.250 0.250 0.250" in lines
+    assert "posthoc 0.500 [0.500, 0.500] 0.250 0.250 0.250 0.250" in lines
     assert any(line.startswith("chance (permuted) 0.062") for line in lines)
     assert "posthoc never never to never 12.5% ▁▄█" in lines
     assert "skipped: checkpoint 5 of topk: missing" in lines
     assert "left out: dense: there is no dense twin" in lines
     assert "1 of 2 concepts have a feature at the end, by first step:" in lines
     assert "topk L1 6.0 2.0 1.5" in lines
+    assert "sae_1x 61 s to train at 6 checkpoints, 1,024 tokens an SAE, not all flat" in lines
+    assert "sae_1x sae_1x_seed1 L0 0.38 [0.38, 0.38] 0.38 [0.38, 0.38] 0.38 [0.38, 0.38]" in lines
     assert "senses apart topk 1 of 2 words ▁▁▄" in lines
 
 

@@ -1,6 +1,5 @@
 """`topklm explore`: a run's neurons in a browser, on this machine."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,10 +13,6 @@ def explore(
     host: Annotated[str, typer.Option(help="Where to listen; only names of this machine.")] = "127.0.0.1",
     port: Annotated[int | None, whole("Port; default: the first free one from 8642 on.")] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
-    export: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Instead of serving: write pages that open from disk."),
-    ] = None,
 ) -> None:
     """Open RUN in a browser: its neurons as a table and as pages, read, compared and traced.
 

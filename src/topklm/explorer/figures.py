@@ -78,7 +78,7 @@ def curves(
         f"{points[-1][0]:,.0f}"
         for name, points in found.items()
     )
-    steps = [0.0, *(10.0**power for power in range(8) if 10**power < last * 0.75), last]
+    steps = [0.0, *(10.0**power for power in range(8) if across(last) - across(10.0**power) > 60), last]
     return Chart(
         lines,
         [Tick(across(x), f"{x:,.0f}") for x in dict.fromkeys(steps)],

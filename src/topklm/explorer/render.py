@@ -46,7 +46,7 @@ def environment() -> Environment:
         "words": lambda name: name.replace("_", " "),
     }
     found.globals |= {
-        "step": step,
+        "step_of": step,
         "zip": zip,
         "figures": figures,
         "pages": PAGES,

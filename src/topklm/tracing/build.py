@@ -258,7 +258,9 @@ class _Trace:
             "skipped": self.skipped,
             "left_out": self.left_out,
         }
-        return isinstance(there, dict) and all(there.get(name) == one for name, one in here.items())
+        if not isinstance(there, dict) or "saes" not in there:
+            return False
+        return all(there.get(name) == one for name, one in here.items())
 
     def finish(self) -> None:
         """Sum up the units of this call's sources."""

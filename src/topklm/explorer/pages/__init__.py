@@ -1,5 +1,13 @@
 """One router per page. Each makes a page's content from the workspace; templates draw it."""
 
-from . import api, neuron, neurons, overview
+from . import api, compare, neuron, neurons, overview, read, trace
 
-routers = (overview.router, neurons.router, neuron.router, api.router)
+routers = (
+    overview.router,
+    neurons.router,
+    neuron.router,
+    read.router,
+    compare.router,
+    trace.router,
+    api.router,
+)

@@ -1,0 +1,39 @@
+"""Reading a text, as JSON."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, Field
+
+from ...core.files import finite
+from ..depends import Explored
+
+router = APIRouter(tags=["read"])
+
+
+class Text(BaseModel):
+    """A text, and which model reads it."""
+
+    text: str = Field(min_length=1, max_length=2000)
+    step: int | None = Field(None, ge=0, description="A tracing checkpoint; default: the finished model.")
+    top: int = Field(3, ge=1, le=64, description="Neurons of each token and layer.")
+
+
+@router.post("/read")
+def read(workspace: Explored, asked: Annotated[Text, Body()]) -> dict[str, Any]:
+    """Read a text: each token with the neurons that fire most on it, by layer."""
+    reading = workspace.reading(asked.text, asked.step)
+    tokens = [
+        {
+            "token": token,
+            "firings": {
+                f"L{site}": [
+                    {"feature": one.feature, "activation": one.activation}
+                    for one in reading.strongest(place, site, top=asked.top)
+                ]
+                for site in reading.sites
+            },
+        }
+        for place, token in enumerate(reading.tokens)
+    ]
+    return {"format": "topklm.read/1", "revision": reading.revision, "tokens": finite(tokens)}
