@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ..evaluation.harness import Difference, TaskResult
     from ..training import Loaded
 
-OWN = ("stories", "last_word")
 LAST_WORD_DOCUMENTS = 5000
 """How many documents of an endless corpus are searched for passages."""
 
@@ -128,13 +127,12 @@ def make_own(loaded: "Loaded", names: list[str], data: list[str] | None, directo
 
 def _stories_seen(loaded: "Loaded", directory: Path) -> int:
     """Count the items that begin a document of a run's training text; the packed text is in the run."""
-    from ..core.errors import InputError as Missing
     from ..data import Packed
     from ..evaluation.task_files import items_within
 
     try:
         packed = Packed.open(loaded.run.path / "data", "train")
-    except Missing:
+    except InputError:
         say(f"{loaded.run.path} has no training text left to check the tasks against")
         return 0
     ends = [*packed.documents[1:, 0].tolist(), len(packed.tokens)]

@@ -240,21 +240,26 @@ def _stderr(numbers: Mapping[str, Any], key: str) -> float:
 
 def _score(numbers: Mapping[str, Any], key: str, samples: Sequence[Any], *, higher: bool) -> Score:
     metric, _, chosen = key.partition(",")
-    items: dict[int, float] | None = {
+    items = {
         one["doc_id"]: float(one[metric])
         for one in samples
         if one.get("filter", "none") == chosen and isinstance(one.get(metric), int | float)
     }
+    return _with_items(numbers, key, items, higher=higher)
+
+
+def _with_items(numbers: Mapping[str, Any], key: str, items: dict[int, float], *, higher: bool) -> Score:
+    """Make a score that keeps its items only where it is their mean: not a perplexity, not an F1."""
     value = float(numbers[key])
-    if not items or abs(float(np.mean(list(items.values()))) - value) > 1e-6:
-        items = None  # a perplexity, an F1: no mean over items
-    return Score(value, _stderr(numbers, key), items, higher)
+    is_mean = bool(items) and abs(float(np.mean(list(items.values()))) - value) <= 1e-6
+    return Score(value, _stderr(numbers, key), items if is_mean else None, higher)
 
 
 def _group(numbers: Mapping[str, Any], children: Sequence[TaskResult]) -> TaskResult:
     """Pool the items of a group's tasks, so that groups can be compared item by item too."""
     stride = 1 + max(max(child.pairs.values(), default=0) for child in children)
-    scores, pairs, offset = {}, {}, 0
+    pairs: dict[int, int] = {}
+    offset = 0
     pooled: dict[str, dict[int, float]] = {key: {} for key in _metrics(numbers)}
     for place, child in enumerate(children):
         for key, items in pooled.items():
@@ -262,10 +267,7 @@ def _group(numbers: Mapping[str, Any], children: Sequence[TaskResult]) -> TaskRe
             items.update({offset + item: value for item, value in (own or {}).items()})
         pairs.update({offset + item: place * stride + pair for item, pair in child.pairs.items()})
         offset += child.n_items + max(child.pairs, default=0) + 1
-    for key, items in pooled.items():
-        value = float(numbers[key])
-        is_mean = bool(items) and abs(float(np.mean(list(items.values()))) - value) < 1e-6
-        scores[key] = Score(value, _stderr(numbers, key), items if is_mean else None, True)
+    scores = {key: _with_items(numbers, key, items, higher=True) for key, items in pooled.items()}
     chances = {child.chance for child in children}
     chance = chances.pop() if len(chances) == 1 else None
     return TaskResult(scores, sum(child.n_items for child in children), chance, pairs)

@@ -1,6 +1,6 @@
 """The explorer: a run's neurons in a browser, on this machine.
 
-Here: pages, the JSON API, notes that a person writes, the static export. No maths of its own.
+Here: pages, the JSON API, notes that a person writes. No maths of its own.
 Not here: what is shown (`index/`, `tracing/`, `comparison/`, `steering/`, `features/` compute it).
 Start with `app.py`; `workspace.py` is all that pages know of the disk; one router per page in `pages/`.
 """

@@ -1,4 +1,4 @@
-"""The table of neurons: what is asked of it, and its rows. Used by the page, the API and the export."""
+"""The table of neurons: what is asked of it, and its rows. Used by the pages and the API."""
 
 from typing import Any, NamedTuple
 from urllib.parse import urlencode

@@ -27,6 +27,8 @@ T = TypeVar("T")
 ELSEWHERE = re.compile(r"(^|[\s,'\"(])(?:~|\.{1,2})?(?:/[^\s,/'\"]+)*/([^\s,/'\"]+)")
 """A path into some directory: all but its last part is nobody's business."""
 INDEX_FILES = ("index.json", "facts.parquet", "labels.parquet", "concepts.parquet")
+LONGEST_TEXT = 2000
+"""Characters of a text that is read at once."""
 READINGS = 32
 """Texts whose reading is kept."""
 MODELS = 2
@@ -99,9 +101,9 @@ class Workspace:
 
         return self._current(f"index {source}", files, open_it)
 
-    def corpus(self, index: FeatureIndex) -> str:
-        """Say in words which text an index is of."""
-        return self.public(", ".join(map(str, index.about["corpus"].get("spec", []))))
+    def corpus(self, about: dict[str, Any]) -> str:
+        """Say in words of which text an index or a trace is, given what it says of itself."""
+        return self.public(", ".join(map(str, about["corpus"].get("spec", []))))
 
     # --- results ----------------------------------------------------------------------------------------
 
@@ -226,7 +228,7 @@ class Workspace:
             return found
 
     def _remember(self, key: tuple[Any, ...], most: int, make: Callable[[], T]) -> T:
-        """Return what was made before, or make it; one at a time, since the model is one."""
+        """Return what was made before, or make it; two that ask at once may both make it."""
         with self._lock:
             if key in self._kept:
                 found: T = self._kept[key]

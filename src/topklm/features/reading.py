@@ -1,6 +1,7 @@
 """Reading a text: which features fire most on each token, site by site."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -41,28 +42,22 @@ def read(
         for token in read(LayerNeurons(model, tokenizer), "The dog ran."):
             print(token.token, token.firings["L3"][0].feature)
     """
-    if not text:
-        raise InputError("the text is empty; give at least one word to read")
     if top < 1:
         raise InputError(f"top={top} is not allowed; choose 1 or more")
     chosen = source.sites if sites is None else tuple(sites)
     if unknown := [site for site in chosen if site not in source.sites]:
         known = ", ".join(map(str, source.sites))
         raise InputError(f"layer {unknown[0]} has no features of {source.name}; choose among {known}")
-    ids = encode_prompt(source.tokenizer, text)
-    codes = codes_of_long(source, ids)
-    pieces = token_bytes(source.tokenizer)
+    reading = open_reading(source, text)
     named = cache(top_token)
 
-    def firings(site: int, row: int) -> tuple[Firing, ...]:
-        names = [(str(source.kind(site, index)), value) for index, value in strongest(codes[site], row, top)]
-        return tuple(Firing(name, value, named(name)) for name, value in names)
+    def firings(site: int, token: int) -> tuple[Firing, ...]:
+        found = reading.strongest(token, site, top=top)
+        return tuple(replace(one, top_token=named(one.feature)) for one in found)
 
     return [
-        ReadToken(
-            pieces[ids[row]].decode("utf-8", "replace"), {f"L{site}": firings(site, row) for site in chosen}
-        )
-        for row in range(1, len(ids))  # row 0 is the boundary before every document
+        ReadToken(token, {f"L{site}": firings(site, place) for site in chosen})
+        for place, token in enumerate(reading.tokens)
     ]
 
 

@@ -13,14 +13,12 @@ from rich.console import Console
 
 from ..core.errors import InputError
 from ..core.files import MANIFEST, PARTIAL, damage, sha256_file
-from ..data import Packed
-from ..data.tokenizer import fingerprint
 from ..training import Run
 from ..training.run import WEIGHTS
-from ..training.twin import open_twin, topk_sites, twin_directory
-from .settings import SAESettings
-from .store import FOLDER, Origin
-from .train import Say, train_saes
+from ..training.twin import open_twin, twin_directory
+from .runs import settings_for, train_on
+from .store import FOLDER
+from .train import Say
 
 STEPS, SCRATCH, WARM = "steps", "scratch", "warm"
 
@@ -54,13 +52,7 @@ def train_checkpoint_saes(
     """
     opened = run if isinstance(run, Run) else Run(run)
     dense = Run(twin_directory(opened, twin))
-    asked = SAESettings(
-        sites=topk_sites(opened) if sites is None else tuple(sites),
-        k=opened.settings.k if k is None else k,
-        widths=(width,),
-        seeds=(seed,),
-        **settings,
-    )
+    asked = settings_for(opened, sites=sites, k=k, widths=(width,), seeds=(seed,), **settings)
     if asked.architecture != "topk":
         raise InputError(
             f"architecture={asked.architecture} is not allowed here; SAEs of checkpoints are topk"
@@ -75,7 +67,18 @@ def train_checkpoint_saes(
             else:
                 say(f"SAEs of the twin at step {step:,}, {start}")
                 begin = before if start == WARM else None
-                _train(opened, step, asked, out, begin, twin=twin, threads=threads, say=say, console=console)
+                dense_now = open_twin(opened, twin, step=step)
+                train_on(
+                    dense_now,
+                    dense_now.run.traced_weights(step),
+                    asked,
+                    out,
+                    begin=begin,
+                    begun_as="" if begin is None else sha256_file(begin / name / MANIFEST),
+                    threads=threads,
+                    say=say,
+                    console=console,
+                )
             before = out
             made.append(out / name)
     return made
@@ -100,26 +103,3 @@ def copy_set(source: Path, target: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(source, partial)
     partial.rename(target)
-
-
-def _train(
-    run: Run,
-    step: int,
-    asked: SAESettings,
-    out: Path,
-    begin: Path | None,
-    *,
-    twin: Path | str | None,
-    **how: Any,
-) -> None:
-    dense = open_twin(run, twin, step=step)
-    text, held_out = (Packed.open(dense.run.path / "data", part) for part in ("train", "validation"))
-    name = asked.name_of(asked.widths[0], asked.seeds[0])
-    origin = Origin(
-        str(dense.run.path.absolute()),
-        dense.run.traced_weights(step),
-        fingerprint(dense.tokenizer),
-        str(text.about["tokens_sha256"]),
-        "" if begin is None else sha256_file(begin / name / MANIFEST),
-    )
-    train_saes(dense.model, text, held_out, asked, out, origin=origin, begin=begin, **how)

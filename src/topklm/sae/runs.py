@@ -9,7 +9,7 @@ from rich.console import Console
 from ..core.errors import InputError
 from ..data import Packed
 from ..data.tokenizer import fingerprint
-from ..training import Run, load
+from ..training import Loaded, Run, load
 from ..training.twin import topk_sites
 from .settings import SAESettings
 from .store import FOLDER, Origin, model_of
@@ -39,30 +39,39 @@ def train_run_saes(
     """
     loaded = load(run.path if isinstance(run, Run) else run)
     dense = model_of(loaded, twin)
-    chosen = topk_sites(loaded.run) if sites is None else tuple(sites)
-    if not chosen:
-        raise InputError(f"the settings of {loaded.run.path} name no TopK layer; name layers with --sites")
-    asked = SAESettings(
-        sites=chosen,
-        k=loaded.run.settings.k if k is None else k,
-        widths=tuple(widths),
-        seeds=tuple(seeds),
-        **settings,
-    )
-    text, held_out = (Packed.open(dense.run.path / "data", name) for name in ("train", "validation"))
-    return train_saes(
-        dense.model,
-        text,
-        held_out,
+    asked = settings_for(loaded.run, sites=sites, k=k, widths=tuple(widths), seeds=tuple(seeds), **settings)
+    return train_on(
+        dense,
+        str(dense.run.revision),
         asked,
         loaded.run.path / FOLDER,
-        origin=Origin(
-            str(dense.run.path.absolute()),
-            str(dense.run.revision),
-            fingerprint(dense.tokenizer),
-            str(text.about["tokens_sha256"]),
-        ),
         threads=threads,
         say=say,
         console=console,
     )
+
+
+def settings_for(run: Run, *, sites: Sequence[int] | None, k: int | None, **settings: Any) -> SAESettings:
+    """Fill in the run's own sites and k where none are given. Raises InputError as `SAESettings` does."""
+    chosen = topk_sites(run) if sites is None else tuple(sites)
+    if not chosen:
+        raise InputError(f"the settings of {run.path} name no TopK layer; name layers with --sites")
+    return SAESettings(sites=chosen, k=run.settings.k if k is None else k, **settings)
+
+
+def train_on(
+    dense: Loaded, revision: str, asked: SAESettings, out: Path, *, begun_as: str = "", **how: Any
+) -> list[Path]:
+    """Train SAEs of a dense run's model, on the text that it was trained on, into `out`; return them.
+
+    revision: SHA-256 of the weights at hand. begun_as: see `Origin`. how: further options of `train_saes`.
+    """
+    text, held_out = (Packed.open(dense.run.path / "data", name) for name in ("train", "validation"))
+    origin = Origin(
+        str(dense.run.path.absolute()),
+        revision,
+        fingerprint(dense.tokenizer),
+        str(text.about["tokens_sha256"]),
+        begun_as,
+    )
+    return train_saes(dense.model, text, held_out, asked, out, origin=origin, **how)

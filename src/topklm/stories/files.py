@@ -1,12 +1,11 @@
 """Write labelled stories to Parquet and read them back. Format `topklm.stories/1`."""
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..core.files import whole_file
 from .engine import Span, Story
 from .variables import Variables
 
@@ -50,27 +49,13 @@ def write_parquet(
     if not path.parent.is_dir():
         raise ValueError(f"{path.parent} is not a directory; create it first")
     schema = _schema(metadata or {})
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
     n = 0
-    try:
-        with pq.ParquetWriter(beside, schema) as writer:
-            remaining = iter(stories)
-            while rows := [_row(story) for story in islice(remaining, _ROWS)]:
-                writer.write_table(pa.Table.from_pylist(rows, schema))
-                n += len(rows)
-        Path(beside).chmod(0o666 & ~_umask())
-        Path(beside).replace(path)
-    finally:
-        Path(beside).unlink(missing_ok=True)
+    with whole_file(path) as beside, pq.ParquetWriter(beside, schema) as writer:
+        remaining = iter(stories)
+        while rows := [_row(story) for story in islice(remaining, _ROWS)]:
+            writer.write_table(pa.Table.from_pylist(rows, schema))
+            n += len(rows)
     return n
-
-
-def _umask() -> int:
-    # mkstemp makes files that only their owner can read; give ours the usual permissions.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def _row(story: Story) -> dict[str, Any]:

@@ -221,10 +221,7 @@ class _Trace:
                 codes = read_layers(loaded, self.plan.checked_probe(), k=settings.k, by=settings.topk_by)
                 return compare_layers(codes)
 
-            key = {
-                "revision": group.run.traced_weights(step),
-                "corpus": self.plan.content["corpus"]["sha256"],
-            }
+            key = {"revision": group.revision(step), "corpus": self.plan.content["corpus"]["sha256"]}
             layers[name] = {"step": step, **kept(self.units / f"layers-{name}.json", key, make)}
         main = layers.pop("topk")
         return {**main, "topk_layers": sites, "controls": layers}

@@ -65,15 +65,15 @@ class OfRun:
             return "missing"
         return damage(self.paths[step], required=[WEIGHTS])
 
+    def revision(self, step: int) -> str:
+        """Return the hash of the checkpoint's weights; sites and k are the TopK run's."""
+        return self.run.traced_weights(step)
+
 
 class OwnCheckpoints(OfRun):
     """A TopK run's own neurons, each checkpoint read at the run's final k."""
 
     names = ("topk",)
-
-    def revision(self, step: int) -> str:
-        """The checkpoint's weights; k is the run's."""
-        return self.run.traced_weights(step)
 
     def open(self, step: int) -> list[FeatureSource]:
         """Load a checkpoint."""
@@ -98,10 +98,6 @@ class TwinCheckpoints(OfRun):
         super().__init__(Run(directory))
         if not self.run.settings.dense:
             raise RunError(f"{directory} is no dense twin: it has TopK layers")
-
-    def revision(self, step: int) -> str:
-        """The checkpoint's weights; sites and k are the run's."""
-        return self.run.traced_weights(step)
 
     def open(self, step: int) -> list[FeatureSource]:
         """Load a checkpoint of the twin."""

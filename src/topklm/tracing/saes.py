@@ -9,7 +9,7 @@ from ..core.errors import InputError
 from ..core.files import MANIFEST, damage, sha256_file
 from ..features import FeatureSource
 from ..metrics import matching
-from ..sae.checkpoints import SCRATCH, STEPS, WARM
+from ..sae.checkpoints import SCRATCH, STEPS, WARM, directory_of
 from ..sae.latents import SAELatents
 from ..sae.store import ABOUT, FOLDER, names_of, read_set, source_of_run
 from ..training import Loaded, Run
@@ -24,18 +24,17 @@ class SAECheckpoints:
     """
 
     def __init__(self, run: Run, start: str, name: str, twin: Path | str | None = None) -> None:
-        self.run, self.name, self.twin = run, name, twin
-        self.folder = run.path / FOLDER / STEPS / start
+        self.run, self.start, self.name, self.twin = run, start, name, twin
         self.names: Sequence[str] = (name if start == SCRATCH else f"{name}_{start}",)
         self.steps = sorted(
             int(path.name)
-            for path in self.folder.iterdir()
+            for path in (run.path / FOLDER / STEPS / start).iterdir()
             if path.name.isdecimal() and (path / name / ABOUT).is_file()
         )
 
     def directory(self, step: int) -> Path:
         """Say where the SAEs of a checkpoint lie."""
-        return self.folder / f"{step:06d}" / self.name
+        return directory_of(self.run, self.start, step) / self.name
 
     def problem(self, step: int) -> str | None:
         """Check the SAEs, and that the twin's checkpoint is the one that they were trained on."""

@@ -45,7 +45,7 @@ def card(workspace: Explored, layer: str, name: str, source: Source = "topk") ->
         "run": workspace.name,
         "revision": index.revision,
         **finite(asdict(index.card(found))),
-        "corpus": workspace.corpus(index),
+        "corpus": workspace.corpus(index.about),
         "concepts": index.concepts_of(found),
         "note": workspace.notes.of(str(found))._asdict(),
     }

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from ...core.files import finite
 from ..depends import Explored
+from ..workspace import LONGEST_TEXT
 
 router = APIRouter(tags=["read"])
 
@@ -14,7 +15,7 @@ router = APIRouter(tags=["read"])
 class Text(BaseModel):
     """A text, and which model reads it."""
 
-    text: str = Field(min_length=1, max_length=2000)
+    text: str = Field(min_length=1, max_length=LONGEST_TEXT)
     step: int | None = Field(None, ge=0, description="A tracing checkpoint; default: the finished model.")
     top: int = Field(3, ge=1, le=64, description="Neurons of each token and layer.")
 

@@ -75,7 +75,7 @@ def content(workspace: Workspace, feature: str, source: str = "topk") -> dict[st
     row = index.features(where=f"feature = '{found}'")[0]
     return {
         "card": card,
-        "corpus": workspace.corpus(index),
+        "corpus": workspace.corpus(index.about),
         "row": row,
         "feature": str(found),
         "source": source,

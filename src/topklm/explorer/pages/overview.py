@@ -59,7 +59,7 @@ def layers(workspace: Workspace) -> Any:
     entropy = bands([row.get("token_entropy") for row in rows])
     return {
         "n_tokens": index.n_tokens,
-        "corpus": workspace.corpus(index),
+        "corpus": workspace.corpus(index.about),
         "rows": [
             {**row, "density_band": one, "entropy_band": two}
             for row, one, two in zip(rows, density, entropy, strict=True)

@@ -9,11 +9,9 @@ from ...core.errors import InputError
 from ...core.site import Feature
 from ..depends import Explored
 from ..render import answer
-from ..workspace import Workspace
+from ..workspace import LONGEST_TEXT, Workspace
 
 router = APIRouter()
-LONGEST = 2000
-"""Characters of a text."""
 SHOWN = 8
 """Neurons of a token and layer."""
 
@@ -29,7 +27,7 @@ def page(
     """Answer with the reading of a text, or with the form alone."""
     shown: dict[str, Any] = {
         "text": text, "at": at, "feature": feature, "step": step, "read": None, "problem": "",
-        "checkpoints": workspace.checkpoints, "longest": LONGEST,
+        "checkpoints": workspace.checkpoints, "longest": LONGEST_TEXT,
     }  # fmt: skip
     status = 200
     if text.strip():
@@ -44,8 +42,8 @@ def content(
     workspace: Workspace, text: str, at: int | None, feature: str = "", step: int | None = None
 ) -> dict[str, Any]:
     """Read a text. Raises InputError for one that is too long, a token or a neuron that is not there."""
-    if len(text) > LONGEST:
-        raise InputError(f"the text has {len(text):,} characters; read at most {LONGEST:,} at once")
+    if len(text) > LONGEST_TEXT:
+        raise InputError(f"the text has {len(text):,} characters; read at most {LONGEST_TEXT:,} at once")
     reading = workspace.reading(text, step)
     place = len(reading.tokens) - 1 if at is None else at
     if place >= len(reading.tokens):

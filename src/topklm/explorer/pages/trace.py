@@ -38,7 +38,7 @@ def content(workspace: Workspace) -> dict[str, Any]:
     sources = {"topk": identity, **identity["controls"]}
     return {
         "about": about,
-        "corpus": workspace.public(", ".join(map(str, about["corpus"]["spec"]))),
+        "corpus": workspace.corpus(about),
         "emergence": emergence(workspace),
         "identity": sources,
         "stability": curves(
