@@ -1,6 +1,8 @@
 """The evaluation: every arm runs, interrupted ones go on to the same result, numbers come from the texts."""
 
 import json
+import re
+import runpy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -178,3 +180,26 @@ def test_bad_input_is_said_in_one_line(steered: Path, lexicon: Path, tmp_path: P
     with pytest.raises(InputError, match=r"has a held-out F1 of 0\.5 for a concept of the lexicon"):
         evaluate(steered, SMALL, lexicon=nothing, out=tmp_path / "c")
     assert load(steered).run.finished
+
+
+def test_the_report_replaces_the_measured_part_and_shows_every_arm(
+    steered: Path, result: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    out, content = result
+    report = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "steering_report.py"))
+    run = tmp_path / "run"
+    shutil.copytree(steered, run, ignore=shutil.ignore_patterns("checkpoints", "steering"))
+    shutil.copytree(out, run / "steering")
+    document = tmp_path / "steering.md"
+    document.write_text("# Steering\n\nBefore.\n\n## Measured\n\nOld.\n")
+    report["main"](str(document), str(run), str(run), "--and", str(run))
+    text = document.read_text(encoding="utf-8")
+    assert text.startswith("# Steering\n\nBefore.\n\n## Measured\n\n### ")
+    assert "Old." not in text
+    assert text.count("| arm |") == 2
+    for arm in (content, *content["controls"].values()):
+        cell = f"{100 * arm['success_rate']['value']:.0f} ["
+        assert cell in text
+    assert all(f"**{one['feature']}, {one['concept']}" in text for one in content["samples"])
+    for image in re.findall(r"\]\((images/[^)]+)\)", text):
+        assert (tmp_path / image).is_file()

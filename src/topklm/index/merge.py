@@ -29,7 +29,7 @@ from .sorting import strip_name
 from .text import Text
 
 Array = np.ndarray[Any, Any]
-MEMORY = "512MB"
+MEMORY = "256MB"
 CANDIDATES = 2**18
 """Candidates for examples, each with its neighbourhood, that are looked at together."""
 ROWS = 2**20

@@ -19,7 +19,7 @@ from .firings import Slab
 from .format import BY_FEATURE, unsortable
 
 Array = np.ndarray[Any, Any]
-AT_ONCE = 2**22
+AT_ONCE = 2**21
 """Firings sorted at once, about."""
 ROWS = 65_536
 """Rows of a row group: one holds the strongest firings of a feature, and little else is read with them."""
@@ -97,7 +97,10 @@ def merged(
     place_bits = max(1, (tokens - 1).bit_length())
     most_features = 1 << (32 - place_bits)
     edges = _edges(strips, width, most_features)
-    ends = [np.searchsorted(strip.keys, edges) for strip in strips]
+    ends = []
+    for strip in strips:
+        ends.append(np.searchsorted(strip.keys, edges))
+        strip.forget()  # a search brings in pages around each place that it looks at
     for stretch in range(len(edges) - 1):
         first = edges[stretch] >> np.uint64(48)
         pieces = []
