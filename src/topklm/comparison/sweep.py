@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ..core.errors import InputError, TrainingError
 from ..core.files import disk_full_is_said, existing, finite, locked, read_json, write_json, write_text
-from ..core.stats import LIVE, Estimate, paired_t
+from ..core.stats import Estimate, is_live, paired_t
 from ..data import Packed
 from ..evaluation.flops import TRAINING, forward_flops
 from ..evaluation.heldout import document_likelihoods, summary
@@ -277,4 +277,4 @@ def live_share(batches: Iterable[Batch]) -> float:
         found = np.bincount(batch.codes.indices.numpy(), minlength=batch.codes.width)
         counts = found if not tokens else counts + found
         tokens += len(batch.codes)
-    return float((counts / max(1, tokens) > LIVE).mean())
+    return float(is_live(counts, tokens).mean())

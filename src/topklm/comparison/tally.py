@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..concepts import Name, name_features
-from ..core.stats import LIVE
+from ..core.stats import is_live
 from ..metrics import (
     absorption,
     coherence,
@@ -99,7 +99,7 @@ class Tally:
 
     def rows(self, checks: Checks, names: list[Name]) -> Iterator[Row]:
         """Yield every number of the site. names: those of `self.names`."""
-        live = self.fired / max(self.n_tokens, 1) > LIVE
+        live = is_live(self.fired, self.n_tokens)
         states = {"live_features": live, "dead_features": self.fired == 0}
         for metric, chosen in states.items():
             yield mean_row(metric, chosen, n_tokens=self.n_tokens)

@@ -17,6 +17,11 @@ LABELLED = 0.5
 """A feature is labelled whose concept it tells with at least this F1 on held-out documents."""
 
 
+def is_live(firings: Any, n_tokens: int) -> Any:
+    """Say which features are live from how often they fire on so many tokens, an array or a tensor."""
+    return firings / max(n_tokens, 1) > LIVE
+
+
 class Estimate(NamedTuple):
     """A number and its confidence interval; a deterministic one has low = high = value."""
 

@@ -29,7 +29,7 @@ from .sorting import strip_name
 from .text import Text
 
 Array = np.ndarray[Any, Any]
-MEMORY = "256MB"
+MEMORY = "128MB"
 CANDIDATES = 2**18
 """Candidates for examples, each with its neighbourhood, that are looked at together."""
 ROWS = 2**20
@@ -91,6 +91,7 @@ def write_firings(
         compression="zstd",
         use_dictionary=["position", "site", "index"],
         use_byte_stream_split=["value"],
+        write_statistics=["position"],  # what is looked for; the footer is kept in memory until the end
     ) as writer:
         for place, directory in enumerate(parts.directories):
             table = in_token_order(directory, layout, place * part_tokens)

@@ -66,6 +66,7 @@ def write_by_feature(
         compression="zstd",
         use_dictionary=["site", "index"],
         use_byte_stream_split=["value"],
+        write_statistics=["site", "index"],  # what is looked for; the footer is kept in memory until the end
     ) as writer:
         rest = BY_FEATURE.empty_table()
         for slab in slabs:

@@ -10,7 +10,7 @@ from scipy import sparse
 from torch import Tensor
 
 from ..core.stats import LABELLED as LABELLED
-from ..core.stats import LIVE, Estimate, interval, poisson_weights
+from ..core.stats import Estimate, interval, is_live, poisson_weights
 from .batch import Array, Batch, Row, checked, halves, labels_of, mean_row, positive, row
 from .oracle import FAMILIES, Oracle, TypeOracle
 from .scores import ConceptCounts, ConceptScores
@@ -185,7 +185,7 @@ def measure(
 def rows(scores: ConceptScores, oracle: Oracle, *, labels: HeldOutCheck, features: HeldOutCheck) -> list[Row]:
     """Summarize: labelled features, mean held-out scores, coverage by family beside the oracle."""
     n_tokens = int(scores.n_tokens.sum())
-    live = (scores.firings.sum(0) / max(n_tokens, 1) > LIVE).numpy()
+    live = is_live(scores.firings.sum(0).numpy(), n_tokens)
     found = [
         _share("labelled_features", labels, live, LABELLED, n_tokens, "live features"),
         _share("labelled_features", labels, np.ones_like(live), LABELLED, n_tokens, "all features"),

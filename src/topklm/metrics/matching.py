@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..core.errors import InputError
-from ..core.stats import LIVE, Estimate, bootstrap_ratio
+from ..core.stats import Estimate, bootstrap_ratio, is_live
 from ..model import SparseCodes
 from .batch import Row, mean_row, row
 from .null import shifted
@@ -118,7 +118,7 @@ def measure(a: SparseCodes, b: SparseCodes, *, assigned: bool = True, seed: int 
     rows.append(row("identity_match", identity_match(found), n_tokens=n, n=count))
     rows.append(row("identity_match/permuted", by_chance.identity_match, n_tokens=n, n=count))
     if overlap is not None:
-        live_b = torch.from_numpy(overlap.firings[1] / max(n, 1) > LIVE)
+        live_b = torch.from_numpy(is_live(overlap.firings[1], n))
         pairs = assign(overlap.cosine(), live, live_b)
         rows.append(mean_row("assigned_cosine", pairs.cosine, n_tokens=n))
     return rows

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..core.pairs import add_pairs
-from ..core.stats import LIVE
+from ..core.stats import is_live
 from ..model import SparseCodes
 from .batch import Array, positive, to_csr
 
@@ -117,7 +117,7 @@ class Overlap:
             best_jaccard=_tensor(jaccard[rows, best]),
             chance_cosine=_tensor(cosine[rows, other]),
             chance_jaccard=_tensor(jaccard[rows, other]),
-            live=torch.from_numpy(self.firings[0] / max(self.n_tokens, 1) > LIVE),
+            live=torch.from_numpy(is_live(self.firings[0], self.n_tokens)),
             n_tokens=self.n_tokens,
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.files import finite, read_json, write_json
-from ..core.stats import LIVE, Estimate, bootstrap_ratio
+from ..core.stats import Estimate, bootstrap_ratio, is_live
 from ..features import PosthocNeurons
 from ..metrics.batch import positive, to_csr
 from ..metrics.emergence import EMERGED
@@ -118,7 +118,7 @@ def _overlap(a: SparseCodes, b: SparseCodes) -> Overlap:
 
 def _live(codes: SparseCodes) -> Array:
     counts = np.bincount(positive(codes).indices.numpy(), minlength=codes.width)
-    return np.asarray(counts / max(len(codes), 1) > LIVE)
+    return np.asarray(is_live(counts, len(codes)))
 
 
 def _mean(one: Similarity, values: Array) -> Estimate:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ..core.stats import LIVE
+from ..core.stats import is_live
 from ..metrics.batch import Batch, positive, to_csr
 from ..metrics.entropies import entropies
 from ..metrics.examples import text_of
@@ -137,7 +137,7 @@ def match(codes: SparseCodes, other: SparseCodes, *, seed: int = 0) -> Matched:
 def assigned(overlap: Overlap, found: Similarity) -> Array:
     """Return the cosine of each live feature with its partner in the optimal assignment."""
     cosine = np.full(len(found.live), np.nan)
-    live = torch.from_numpy(overlap.firings[1] / max(overlap.n_tokens, 1) > LIVE)
+    live = torch.from_numpy(is_live(overlap.firings[1], overlap.n_tokens))
     if max(int(found.live.sum()), int(live.sum())) <= ASSIGNED:
         pairs = assign(overlap.cosine(), found.live, live)
         cosine[pairs.first.numpy()] = pairs.cosine.numpy()

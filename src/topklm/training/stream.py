@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.stats import LIVE
+from ..core.stats import is_live
 from ..model import TopKLMForCausalLM
 from .revive import reading_norm
 
@@ -82,7 +82,7 @@ def stream_numbers(model: TopKLMForCausalLM, tallies: dict[int, SiteTally]) -> d
     """
     found: dict[str, float] = {}
     for layer, tally in tallies.items():
-        live = (tally.fired.double() / max(1, tally.tokens) > LIVE).double().mean()
+        live = is_live(tally.fired.double(), tally.tokens).double().mean()
         found[f"eval_live_L{layer}"] = float(live)
         numbers = tally.numbers(reading_norm(model, layer).weight)
         found |= {f"eval_stream_L{layer}_{name}": value for name, value in numbers.items()}
