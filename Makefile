@@ -18,7 +18,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP_INSTALL) -e '.[dev,explore,sae,eval]'
+	$(PIP_INSTALL) -e '.[dev,docs,explore,sae,eval]'
 	@touch $@
 
 quickstart: $(VENV)/.base ## Train a small TopK model, show its text and its neurons (minutes)
@@ -39,8 +39,10 @@ check: $(VENV)/.dev ## Format, lint, types, import rules
 bench: $(VENV)/.dev ## Benchmarks, each a ratio of two things in one run
 	$(BIN)/python -m benchmarks
 
-docs: $(VENV)/.dev ## Check that every link between the documents leads somewhere
-	$(BIN)/python -m pytest tests/test_docs.py
+docs: $(VENV)/.dev ## Build the site into build/site; a warning or a broken link fails
+	rm -rf build/site
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	@echo 'build/site/index.html'
 
 clean: ## Remove .venv and caches (never runs/)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -15,7 +15,6 @@ from ...training.twin import topk_sites
 from ..budget import DEFAULTS
 from .work import Found, LeftOut, Work, as_estimate, check_twin
 
-
 REPLACED = {"loss": "replaced_loss"}
 """What `topklm sae eval` calls loss is that with the stream replaced."""
 OF_THE_MODEL = ("model_loss", "zero_loss")
