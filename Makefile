@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-all check bench docs clean
+.PHONY: help quickstart reproduce test test-all check bench docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
@@ -23,6 +23,10 @@ $(VENV)/.dev: $(VENV)/.base
 
 quickstart: $(VENV)/.base ## Train a small TopK model, show its text and its neurons (minutes)
 	$(BIN)/topklm quickstart
+
+SEEDS ?= 1
+reproduce: $(VENV)/.dev ## The main table: train `tiny` and its twin, compare (an hour of two cores a seed; SEEDS=3)
+	$(BIN)/python examples/reproduce.py --seeds $(SEEDS)
 
 test: $(VENV)/.dev ## The quick tests (below 10 minutes)
 	$(BIN)/python -m pytest -m "not slow"

@@ -16,7 +16,7 @@ from .core.lazy import lazy_names
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .comparison import measure
+    from .comparison import compare, measure
     from .concepts.labels import ConceptLabels
     from .core.errors import (
         CorpusError,
@@ -69,6 +69,7 @@ __all__ = [
     "TrainSettings",
     "TrainingError",
     "build_index",
+    "compare",
     "concept_scores",
     "effect",
     "encode_prompt",
@@ -89,7 +90,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "comparison.measuring": ("measure",),
+    "comparison": ("compare", "measure"),
     "concepts.labels": ("ConceptLabels",),
     "core.errors": (
         "CorpusError",

@@ -10,6 +10,7 @@ import typer
 
 from ..core.errors import InputError, TopKLMError
 from . import (
+    compare,
     evaluate,
     evaluate_steering,
     explore,
@@ -60,6 +61,7 @@ app.command("steer", short_help="Write with neurons changed, side by side.")(ste
 app.command("evaluate-steering", short_help="Measure steering, with its references.")(
     evaluate_steering.evaluate_steering
 )
+app.command("compare", short_help="Decide every claim about a run, beside its references.")(compare.compare)
 app.command("sweep", short_help="Train many variants and compare them.")(sweep.sweep)
 app.command("trace", short_help="Follow how neurons form over checkpoints.")(trace.trace)
 app.add_typer(sae.app, name="sae", short_help="Train and measure SAEs of the dense twin.")

@@ -109,40 +109,15 @@ def _run(
 def make_own(loaded: "Loaded", names: list[str], data: list[str] | None, directory: Path) -> None:
     """Write those of our tasks that are asked for, and check the stories against the training text."""
     from ..evaluation.last_word import write_last_word
-    from ..evaluation.task_files import write_story_tasks
+    from ..evaluation.task_files import check_unseen, write_story_tasks
 
     if any(name == "stories" or name.startswith("stories_") for name in names):
         write_story_tasks(directory, surface=False)
-        seen = _stories_seen(loaded, directory)
-        if seen:
-            raise InputError(
-                f"{loaded.run.path} was trained on {seen} of the stories that the tasks are made of; "
-                "its scores would say nothing"
-            )
+        check_unseen(directory, loaded.run.path, loaded.tokenizer, say=say)
     if "last_word" in names:
         if data is None:
             raise InputError("the task last_word needs a text: name one with --data")
         write_last_word(directory, _texts(data), source=", ".join(data))
-
-
-def _stories_seen(loaded: "Loaded", directory: Path) -> int:
-    """Count the items that begin a document of a run's training text; the packed text is in the run."""
-    from ..data import Packed
-    from ..evaluation.task_files import items_within
-
-    try:
-        packed = Packed.open(loaded.run.path / "data", "train")
-    except InputError:
-        say(f"{loaded.run.path} has no training text left to check the tasks against")
-        return 0
-    ends = [*packed.documents[1:, 0].tolist(), len(packed.tokens)]
-    texts = loaded.tokenizer.batch_decode(
-        [
-            packed.tokens[a + 1 : b].tolist()
-            for a, b in zip(packed.documents[:, 0].tolist(), ends, strict=True)
-        ]
-    )
-    return items_within(directory, texts)
 
 
 def _texts(data: list[str]) -> list[str]:

@@ -1,8 +1,9 @@
-"""Comparison: the same metrics, by the same code, of a run's neurons and of what stands beside them.
+"""Comparison: a run beside its references, by the same code, and what that says of every claim.
 
-Here: one text for all sources, what is counted on it, results on disk, names written to an index, the quiz.
-Not here: formulas (`metrics/`), concepts (`concepts/`), sources (`features/`), how tables look (`reports/`).
-Start with `measuring.py`; `text.py` is what is measured on, `tally.py` what is counted at one site.
+Here: one text for all sources, what is counted on it, results on disk, names written to an index, the quiz;
+the stages of a whole comparison and the rules of its verdicts; sweeps. Not here: formulas (`metrics/`),
+concepts (`concepts/`), sources (`features/`), how tables look (`reports/`). Start with `comparisons.py` and
+`claims.py`, or for the metrics alone with `measuring.py`.
 """
 
 from typing import TYPE_CHECKING
@@ -10,10 +11,18 @@ from typing import TYPE_CHECKING
 from ..core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .budget import Budget
+    from .comparisons import compare
     from .measuring import Settings, measure
 
-__all__ = ["Settings", "measure"]
+__all__ = ["Budget", "Settings", "compare", "measure"]
 
 __getattr__, __dir__ = lazy_names(
-    __name__, {"Settings": f"{__name__}.measuring", "measure": f"{__name__}.measuring"}
+    __name__,
+    {
+        "Budget": f"{__name__}.budget",
+        "Settings": f"{__name__}.measuring",
+        "compare": f"{__name__}.comparisons",
+        "measure": f"{__name__}.measuring",
+    },
 )

@@ -85,7 +85,7 @@ def lines_of(rows: Iterable[ResultRow]) -> list[Line]:
     found: dict[tuple[int, int], dict[str, Estimate]] = {}
     for row in rows:
         for place, headline in enumerate(HEADLINES):
-            if headline.picks(row):
+            if row.site is not None and headline.picks(row):
                 found.setdefault((row.site, place), {}).setdefault(row.source, row.estimate)
     return [Line(site, HEADLINES[place], values) for (site, place), values in sorted(found.items())]
 

@@ -31,7 +31,8 @@ class ResultRow(NamedTuple):
     """One number of a result. What the fields mean: `metrics.batch.Row`."""
 
     source: str
-    site: int
+    site: int | None
+    """None: of the whole model, or over all sites."""
     metric: str
     about: str
     value: float

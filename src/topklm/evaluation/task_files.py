@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import yaml
 
 from ..core.errors import InputError
 from ..core.files import write_json, write_text
+from ..data import Packed
 from .story_tasks import ITEMS, MAKERS, SEED, rows
 from .surface import Surface, surface_scores
 
@@ -73,6 +74,30 @@ def items_within(directory: Path, texts: Iterable[str]) -> int:
             place = bisect_left(known, whole)
             found += place < len(known) and known[place].startswith(whole)
     return found
+
+
+def check_unseen(
+    directory: Path, run: Path, tokenizer: Any, *, say: Callable[[str], None] = lambda message: None
+) -> None:
+    """Raise InputError where a run was trained on stories that the tasks in a directory are made of.
+
+    The packed training text is in the run; where it was deleted, that is said, and nothing can be checked.
+    """
+    try:
+        packed = Packed.open(run / "data", "train")
+    except InputError:
+        say(f"{run} has no training text left to check the tasks against")
+        return
+    ends = [*packed.documents[1:, 0].tolist(), len(packed.tokens)]
+    starts = packed.documents[:, 0].tolist()
+    texts = tokenizer.batch_decode(
+        [packed.tokens[a + 1 : b].tolist() for a, b in zip(starts, ends, strict=True)]
+    )
+    if seen := items_within(directory, texts):
+        raise InputError(
+            f"{run} was trained on {seen} of the stories that the tasks are made of; its scores would say "
+            "nothing"
+        )
 
 
 def write_task(

@@ -29,8 +29,8 @@ from ..core.files import (
 )
 from ..core.progress import counted
 from ..data import Packed
-from ..features.hooks import depth_of
-from .cost import reading_flops
+from ..evaluation.flops import blocks_flops
+from ..features.hooks import blocks, depth_of
 from .lens import saelens
 from .member import Member
 from .schedule import POINTS
@@ -246,10 +246,15 @@ class _Training:
 
     def _finish(self, say: Say) -> None:
         """Write a directory of SAEs for every width and seed, and say whose curve is not flat."""
-        flops = reading_flops(self.model, context=self.chunks.context) * self.reading["tokens"]
+        config = self.model.config.get_text_config()
+        per_token = blocks_flops(blocks(self.model), config, context=self.chunks.context)
         about = {
             **self._identity(),
-            "reading": {**self.reading, "flops": flops, "shared_by": len(self.members)},
+            "reading": {
+                **self.reading,
+                "flops": per_token * self.reading["tokens"],
+                "shared_by": len(self.members),
+            },
             "threads": torch.get_num_threads(),
         }
         for width in self.settings.widths:

@@ -1,0 +1,71 @@
+"""C2: how readable features are, by one code for all sources, and what neither probe nor feature shows."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ...core.errors import InputError
+from ...index.sources import NAMES
+from ..doubt import Concepts, doubt_rows, read_concepts
+from ..measuring import Settings, measure
+from ..result import Result, read_result
+from .work import Found, Work, kept_rows
+
+FOLDER = "metrics"
+
+
+def metrics(work: Work) -> Found:
+    """Measure every source that the run has, in the run's own `metrics`."""
+    settings = settings_of(work)
+    result = measure(
+        work.loaded.run,
+        settings,
+        sources=[*NAMES, *work.saes()],
+        twin=work.twin_path,
+        say=work.say,
+        console=work.console,
+    )
+    concepts = concepts_of(result, work.run.path / FOLDER)
+    notes = {
+        "spec": result.corpus["spec"],
+        "n_tokens": result.n_tokens,
+        "n_documents": result.n_documents,
+        "concepts": result.concepts,
+        "embedding": result.embedding,
+        "settings": result.settings,
+        "seconds": result.seconds,
+        "doubt": {name: one._asdict() for name, one in concepts.items()},
+    }
+    rows = [*kept_rows(result.rows), *doubt_rows(concepts, seed=work.seed, n_tokens=result.n_tokens)]
+    return Found(rows, notes, dict(result.left_out))
+
+
+def settings_of(work: Work) -> Settings:
+    """Take the settings of the metrics that are there, where the budget asks for nothing else."""
+    budget = work.budget
+    asked = {"data": budget.data, "tokens": budget.tokens, "lexicon": budget.lexicon}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    try:
+        there: dict[str, Any] = read_result(work.run.path / FOLDER).settings
+    except InputError:
+        there = {
+            "data": work.data,
+            "tokens": 200_000 if work.data else None,
+            "labels": ("topic",) if work.on_stories else None,
+        }
+    known = {one.name for one in fields(Settings)}
+    taken = {name: value for name, value in there.items() if name in known}
+    for name in ("data", "labels"):
+        taken[name] = tuple(taken[name]) if taken.get(name) else None
+    return Settings(**{**taken, **asked})
+
+
+def concepts_of(result: Result, directory: Path) -> dict[str, Concepts]:
+    """Gather what probes and single features make of each probed concept, source by source."""
+    found = {}
+    for source in result.sources:
+        table = pq.read_table(directory / "concepts" / f"{source}.parquet").to_pylist()
+        found[source] = read_concepts(source, result.rows, table)
+    return found
