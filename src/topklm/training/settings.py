@@ -61,8 +61,8 @@ class TrainSettings:
     mlp: int = setting(320, "width of a block's MLP")
     context: int = setting(320, "tokens per training block")
 
-    lr: float = setting(2e-3, "peak learning rate")
-    embedding_lr: float = setting(8e-3, "peak learning rate of the embedding; 0: lr")
+    lr: float = setting(1e-3, "peak learning rate")
+    embedding_lr: float = setting(4e-3, "peak learning rate of the embedding; 0: lr")
     embedding_scale: float = setting(8.0, "initial embedding times this, final norm's gain by it")
     branch_scale: float = setting(1.0, "initial attention and MLP output weights times this")
     batch_tokens: int = setting(640, "tokens per step, all devices together; a multiple of context")
