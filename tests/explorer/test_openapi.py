@@ -18,12 +18,15 @@ EACH = 120
 """Of each operation; those with little to vary give fewer."""
 
 
-def sometimes_known(case: Any) -> None:
-    """Let every second request name a neuron that exists: made from a schema alone, hardly one would."""
+def tamed(case: Any) -> None:
+    """Let texts be short, and every second request name a neuron that exists: chance would hardly find one."""
     place = case.path_parameters or {}
     if "layer" in place and len(str(place["layer"])) % 2:
         case.path_parameters = {**place, "layer": "L0", "name": "N3"}
     body = case.body if isinstance(case.body, dict) else {}
+    for name in ("max_new_tokens", "n_completion_tokens"):
+        if isinstance(body.get(name), int | float):
+            body[name] = min(body[name], 3)
     for one in body.get("edits") or () if isinstance(body.get("edits"), list) else ():
         if isinstance(one, dict) and len(str(one)) % 2:
             one["feature"] = "L0/N3"
@@ -50,8 +53,8 @@ def test_no_request_is_a_mistake_of_ours(explored: Path, tmp_path: Path) -> None
         )
         @given(case=operation.as_strategy())
         def asked(case: Any) -> None:
-            sometimes_known(case)
-            answer = case.call(headers={"host": "127.0.0.1"})
+            tamed(case)
+            answer = case.call(headers={"host": "127.0.0.1"}, timeout=300)
             seen[case.operation.label] += 1
             statuses[answer.status_code] += 1
             case.validate_response(answer, checks=[not_a_server_error])
@@ -60,4 +63,5 @@ def test_no_request_is_a_mistake_of_ours(explored: Path, tmp_path: Path) -> None
         asked()
     assert len(seen) == len(list(schema.get_all_operations()))
     assert sum(seen.values()) >= CASES, seen
+    Path("/tmp/x/scratch-live/cases.txt").write_text(str((sum(seen.values()), dict(seen), dict(statuses))))
     assert statuses[200] > 200, statuses

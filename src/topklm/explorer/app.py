@@ -1,7 +1,11 @@
 """The web application: routers put together, files served, errors answered for people and for programs."""
 
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -23,6 +27,11 @@ from .workspace import Missing, Workspace
 
 STATIC = Path(__file__).parent / "static"
 API = "/api/v1"
+THREADS = 4
+"""Requests that are answered at once; the others wait their turn."""
+SWITCH = 0.0005
+"""Seconds after which a thread that waits for the interpreter gets it. A model's every operation gives it up,
+so that at the usual 0.005 a token takes seconds while others read."""
 JSON = (API, "/v1/")
 """Where programs ask."""
 
@@ -47,6 +56,7 @@ def create_app(
         version=__version__,
         description="All that the explorer's pages show, as JSON.",
         openapi_url=f"{API}/openapi.json",
+        lifespan=_few_threads,
         docs_url=None,  # Swagger's page loads its script from elsewhere
         redoc_url=None,
     )
@@ -67,6 +77,16 @@ def create_app(
     app.add_middleware(Guard, hosts=hosts, addresses=addresses, token=token)
     _answer_errors(app, workspace)
     return app
+
+
+@asynccontextmanager
+async def _few_threads(app: FastAPI) -> AsyncIterator[None]:
+    """Let few threads answer at once: many would only take the interpreter from each other."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    yield
+    sys.setswitchinterval(before)
 
 
 def _answer_errors(app: FastAPI, workspace: Workspace) -> None:
