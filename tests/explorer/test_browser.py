@@ -154,6 +154,20 @@ def test_a_causal_effect_is_measured_where_it_is_asked_for(visitor: Visitor) -> 
     expect(page.locator("#effect thead")).to_contain_text("KL, nats")
 
 
+def test_a_quiz_is_made_and_answered_blind(browser: Browser, writable_full: str) -> None:
+    with visiting(browser, writable_full) as visitor:
+        page = visitor.page
+        visitor.go("compare")
+        page.get_by_role("button", name="Make a quiz").click()
+        page.wait_for_url(re.compile("/quiz/[0-9a-f]{16}$"))
+        expect(page.locator("fieldset, form, ol, section").first).to_be_visible()
+        told = page.content()
+        assert "random" not in told
+        assert "L0/N" not in told
+        visitor.go("compare")
+        expect(page.locator("main")).to_contain_text("Made before")
+
+
 def test_an_explorer_that_has_ended_is_said(visitor: Visitor) -> None:
     page = visitor.page
     visitor.go("neurons")

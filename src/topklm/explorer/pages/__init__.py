@@ -1,6 +1,6 @@
 """One router per page. Each makes a page's content from the workspace; templates draw it."""
 
-from . import api, compare, neuron, neurons, overview, read, trace
+from . import api, compare, neuron, neurons, overview, quiz, read, trace
 
 routers = (
     overview.router,
@@ -8,6 +8,7 @@ routers = (
     neuron.router,
     read.router,
     compare.router,
+    quiz.router,
     trace.router,
     api.router,
 )

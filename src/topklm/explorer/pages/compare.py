@@ -12,6 +12,7 @@ from ..render import answer
 from ..table import LONGEST_QUERY, Asked, rows_of
 from ..workspace import Missing, Workspace
 from .overview import verdict
+from .quiz import quizzes
 
 router = APIRouter()
 SHOWN = 3
@@ -33,6 +34,7 @@ def page(
         "sources": workspace.sources,
         "concepts": concepts(workspace),
         "verdict": numbers(workspace),
+        "quizzes": quizzes(workspace),
     }
     return answer(workspace, "compare.html", "compare", **shown)
 
