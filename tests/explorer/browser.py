@@ -33,7 +33,7 @@ WIDTHS = {1280: 800, 390: 844}
 SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 AXE = {"resultTypes": ["violations"], "preload": False}
 """Preloading asks for the stylesheets again, which pages on disk may not."""
-PATIENCE = 30_000
+PATIENCE = 90_000
 """Milliseconds that the browser waits for what is expected: machines are shared."""
 
 
