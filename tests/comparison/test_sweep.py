@@ -78,7 +78,7 @@ def test_files_hold_the_same_rows(swept: Path) -> None:
     text = (swept / "sweep.md").read_text()
     assert markdown(lines(result), failed={}) == text
     assert text.count("\n| ") == 4
-    for name in ("loss.png", "loss.svg", "live.png", "live.svg"):
+    for name in ("loss.png", "loss.svg", "variants.png", "variants.svg"):
         assert (swept / name).stat().st_size > 5000
 
 

@@ -20,7 +20,7 @@ from ..features import LayerNeurons, capture
 from ..metrics import entropies
 from ..metrics.batch import Batch
 from ..model import SparseCodes
-from ..reports.sweep import Line, live_figure, loss_figure, markdown
+from ..reports.sweep import Line, loss_figure, markdown, variants_figure
 from ..training import Loaded, Run, load, resume, train
 from ..training.prepare import with_absolute_paths
 from .result import as_row, write_table
@@ -155,9 +155,7 @@ def write_report(out: Path, found: Sequence[Line], *, failed: Mapping[str, str])
     """Write the table as Markdown and the figures as PNG and SVG; return the files."""
     written = [out / "sweep.md"]
     write_text(written[0], markdown(found, failed=failed))
-    figures = {"loss": loss_figure, "live": live_figure}
-    if not any(line.live for line in found):
-        del figures["live"]
+    figures = {"loss": loss_figure, "variants": variants_figure}
     for name, draw in figures.items():
         for ending in ("png", "svg"):
             written.append(out / f"{name}.{ending}")

@@ -116,23 +116,29 @@ def loss_figure(lines: Sequence[Line], path: Path) -> None:
         axes.legend(**LEGEND)
 
 
-def live_figure(lines: Sequence[Line], path: Path) -> None:
-    """Draw the share of live neurons by layer, of the variants that have TopK layers."""
-    shown = [line for line in lines if line.live]
-    with figure_file(path, SIZE) as figure:
-        axes = figure.subplots()
-        for place, line in enumerate(shown):
-            axes.plot(
-                np.arange(len(line.live)),
-                [100 * share for share in line.live],
-                marker=MARKERS[place % len(MARKERS)],
-                color=SPARSE,
-                linewidth=0.7,
-                markerfacecolor="none",
-                label=line.variant,
-            )
-        axes.set_xticks(np.arange(max(len(line.live) for line in shown)))
-        axes.set_xlabel("TopK layer, counted from the first")
-        axes.set_ylabel("live neurons, %")
-        axes.set_ylim(-3, 103)
-        axes.legend(**LEGEND)
+def variants_figure(lines: Sequence[Line], path: Path) -> None:
+    """Draw a row a variant: held-out loss, a mark a seed, and where there is TopK the live neurons by layer.
+
+    Dense models are grey. Layers are written as their numbers, counted from the first with TopK, so that
+    equal shares hide one another and no more.
+    """
+    sparse = any(line.live for line in lines)
+    rows = np.arange(len(lines))
+    with figure_file(path, (8.5, 1.0 + 0.27 * len(lines))) as figure:
+        loss, *rest = np.atleast_1d(figure.subplots(1, 1 + sparse, sharey=True))
+        for row, line in zip(rows, lines, strict=True):
+            colour = SPARSE if line.live else DENSE
+            losses = list(line.losses.values())
+            loss.scatter(losses, [row] * len(losses), marker="o", s=24, facecolors="none", edgecolors=colour)
+            for axes in rest:
+                for layer, share in enumerate(line.live):
+                    axes.text(100 * share, row, str(layer), ha="center", va="center", fontsize=8)
+        loss.set_yticks(rows, labels=[line.variant for line in lines], fontsize=8)
+        loss.set_ylim(len(lines) - 0.4, -0.6)
+        loss.set_xlabel("held-out loss, nats per token")
+        for axes in rest:
+            axes.set_xlabel("live neurons, %, by TopK layer")
+            axes.set_xlim(-4, 104)
+        for axes in (loss, *rest):
+            axes.grid(axis="y", color="0.9", linewidth=0.6)
+            axes.set_axisbelow(True)

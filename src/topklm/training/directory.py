@@ -14,6 +14,7 @@ from ..core.processes import place
 from ..data.corpus import Corpus
 from .machine import Machine
 from .prepare import find_corpora
+from .pretrained import STORED
 from .run import FORMAT, Run
 from .settings import TrainSettings
 
@@ -105,6 +106,7 @@ def tidy(run: Run) -> None:
     sweep(run)
     for _, path in run.checkpoints("full"):
         shutil.rmtree(path)
+    shutil.rmtree(run.path / STORED, ignore_errors=True)
 
 
 def versions() -> dict[str, str]:

@@ -24,9 +24,11 @@ from ..model import TopKLMForCausalLM
 from .alive import Alive
 from .arguments import check_trackers, spread, trackers, training_arguments
 from .callbacks import Pace, Recorder, Tracer, sampler
+from .conversion import record_insertion, write_conversion
 from .directory import begin, go_on, opened, sweep, tidy
 from .machine import Machine
 from .prepare import Say, prepare, with_absolute_paths
+from .pretrained import check_sizes, pretrained_config, started_from_source, stored_original
 from .progress import ProgressBar
 from .run import Run, quiet_transformers
 from .settings import TrainSettings
@@ -52,6 +54,8 @@ def train(
     out = Path(out)
     settings.portion(place().size)
     settings.model_config(vocab_size=SMALL)  # wrong sizes are said before anything is written
+    if settings.source:
+        check_sizes(settings, pretrained_config(settings.source))
     check_trackers(settings.report_to)
     settings = with_absolute_paths(settings)
     with joined(f"go on with: {how_to_resume(out)}"), ExitStack() as held:
@@ -86,7 +90,11 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: 
             prepared = on_main(lambda: swept_and_prepared(run, corpora, say=say, console=console))
             run = Run(run.path)  # what preparing has noted
             tokenizer, training, held_out = prepared or prepare(run, None)
-            model = new_model(settings, tokenizer, attention=machine.attention)
+            if settings.source:
+                on_main(lambda: stored_original(run))
+                model = started_from_source(run, tokenizer, attention=machine.attention)
+            else:
+                model = new_model(settings, tokenizer, attention=machine.attention)
             say(describe(model, settings, machine, training))
             _fit(run, model, tokenizer, (training, held_out), say=say, console=console)
             finish(run, model)
@@ -149,6 +157,7 @@ def _fit(
     trainer = TopKTrainer(
         run=run,
         alive=alive,
+        teacher=stored_original(run, attention=run.machine.attention) if settings.distill else None,
         model=model,
         args=training_arguments(run, evaluate_first=checkpoint is None),
         train_dataset=Shuffled(training, length=length, seed=settings.seed),
@@ -163,6 +172,8 @@ def _fit(
         for callback in list(trainer.callback_handler.callbacks):
             if type(callback).__name__ == unwanted:
                 trainer.remove_callback(callback)
+    if settings.source and checkpoint is None:
+        record_insertion(run, trainer)
     with ExitStack() as stack:
         if console is not None:
             recorder.shown = stack.enter_context(ProgressBar(console, steps=settings.steps))
@@ -202,6 +213,8 @@ def finish(run: Run, model: TopKLMForCausalLM) -> None:
 
 def write_final(run: Run, model: TopKLMForCausalLM, weights: dict[str, torch.Tensor]) -> None:
     """Write the final model's files, the weights last, and tidy."""
+    if run.settings.source:
+        write_conversion(run)
     written = run.path / ".partial-final"
     model.save_pretrained(written, state_dict=weights)
     for path in sorted(written.iterdir(), key=lambda path: path.suffix == ".safetensors"):
