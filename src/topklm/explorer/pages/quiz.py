@@ -13,7 +13,7 @@ from ..workspace import Missing, Workspace
 
 router = APIRouter()
 POLICY = (
-    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
+    "sandbox allow-scripts allow-forms allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The page has a script and a style of its own; shut in, it can ask nothing of the explorer."""
