@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
-from ..model import TopKLMConfig
+
+if TYPE_CHECKING:
+    from ..model import TopKLMConfig
 
 ANNEALS = ("none", "k", "blend")
 LARGEST = {
@@ -144,11 +146,13 @@ class TrainSettings:
         """Whether training has to follow which neurons fire, to keep them alive."""
         return not self.dense and bool(self.lift or self.aux_loss or self.revive)
 
-    def model_config(self, **vocabulary: Any) -> TopKLMConfig:
+    def model_config(self, **vocabulary: Any) -> "TopKLMConfig":
         """Build the model's configuration; `vocabulary` holds its size and special tokens.
 
         Raises InputError where the fields do not fit each other.
         """
+        from ..model import TopKLMConfig
+
         layers: dict[str, Any] = {"n_nontopk": self.n_nontopk}
         if self.dense or self.topk_layers is not None:
             layers = {"topk_layers": [] if self.dense else self.topk_layers}
