@@ -18,7 +18,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP_INSTALL) -e '.[dev,docs,explore,sae,eval]'
+	$(PIP_INSTALL) -e '.[dev,docs,explore,sae,eval,convert]'
 	@touch $@
 
 quickstart: $(VENV)/.base ## Train a small TopK model, show its text and its neurons (minutes)

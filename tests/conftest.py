@@ -24,6 +24,12 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--pictures", type=Path, help="Keep the pictures that browser tests take in this folder."
+    )
+
+
 @pytest.fixture
 def small_model() -> TopKLMForCausalLM:
     """A random TopK model: 4 blocks, TopK with k 8 after the first two."""

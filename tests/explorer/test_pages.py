@@ -174,3 +174,10 @@ def test_a_run_without_a_trace_offers_the_command(client: TestClient) -> None:
     page = client.get("/trace")
     assert page.status_code == 404
     assert "topklm trace run" in page.text
+
+
+def test_the_empty_fields_of_a_form_ask_for_nothing(client: TestClient) -> None:
+    """Without script, a form sends all of its fields."""
+    assert client.get("/neurons?q=&concept=&layer=&status=&where=").status_code == 200
+    assert client.get("/read?text=The+cat.&at=&feature=&step=").status_code == 200
+    assert client.get("/read?text=The+cat.&at=-1").status_code == 422

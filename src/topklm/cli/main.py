@@ -11,6 +11,7 @@ import typer
 from ..core.errors import InputError, TopKLMError
 from . import (
     compare,
+    convert,
     evaluate,
     evaluate_steering,
     explore,
@@ -49,6 +50,7 @@ app = typer.Typer(
 app.command("quickstart", short_help="Train a small model, show its text and neurons.")(quickstart.quickstart)
 app.command("stories", short_help="Tell labelled stories.")(stories.stories)
 app.command("train", short_help="Train a model, its dense twin, or go on with one.")(train.train)
+app.command("convert", short_help="Put TopK into a pretrained Llama and train on.")(convert.convert)
 app.command("generate", short_help="Write text with a run's model.")(generate.generate)
 app.command("eval", short_help="Measure held-out loss and bits per byte.")(evaluate.evaluate)
 app.command("index", short_help="Index what every neuron does on a text.")(index.index)

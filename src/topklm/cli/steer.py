@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from ..steering.writing import Texts
     from ..training import Loaded
 
-MARKED_SHARE = 0.01
-"""A neuron's top tokens with at least this share of its activation are marked."""
-
 
 def steer(
     path: RunPath,
@@ -70,7 +67,7 @@ def steer(
     from ..steering.editing import own_index
     from ..steering.editing import steer as steered_by
     from ..steering.edits import load_edits, parse_edit, save_edits
-    from ..steering.writing import Writer, ladder
+    from ..steering.writing import Writer, fluency_model, ladder, top_tokens
     from ..training import load
 
     options: dict[str, Any] = {"positions": positions, "before_topk": before_topk, "keep_k": keep_k}
@@ -93,7 +90,7 @@ def steer(
     steerings = [
         steered_by(loaded, step, index=index) for step in steps
     ]  # checked before anything is written
-    judge, fluency = fluency_model(loaded)
+    judge, fluency = fluency_model(loaded.run, loaded.model)
     writer = Writer(
         loaded,
         prompt,
@@ -200,23 +197,3 @@ def edit_for(
         f"({best.causes.value:+.4f} at {finding.strength:g}x); 'topklm find' shows all"
     )
     return [Edit(Feature.parse(best.feature), set_to="1x", **options)], list(finding.tokens)
-
-
-def top_tokens(index: "FeatureIndex", edits: "list[Edit]") -> list[int]:
-    """List the tokens that the first edited neuron fires on most."""
-    feature = edits[0].feature
-    if not isinstance(feature, index.kind) or feature.layer not in index.layout.sites:
-        return []
-    query = "SELECT top_tokens FROM features WHERE site = ? AND index = ?"
-    rows = index.ask(query, [feature.layer, feature.index]).to_pylist()
-    return [one["token"] for row in rows for one in row["top_tokens"] if one["share"] >= MARKED_SHARE]
-
-
-def fluency_model(loaded: "Loaded") -> tuple[str, Any]:
-    """Open the dense twin where the run has one; else take the run's own model."""
-    from ..training import load
-
-    twin = loaded.run.path / "twin"
-    if (twin / "model.safetensors").is_file():
-        return f"the dense twin ({twin})", load(twin).model
-    return "the unsteered model (the run has no dense twin)", loaded.model

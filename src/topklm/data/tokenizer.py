@@ -9,6 +9,7 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from ..core.errors import CorpusError, InputError
+from ..core.hub import pretrained_place
 from .corpus import Corpus
 
 BOUNDARY = "<|endoftext|>"
@@ -23,7 +24,8 @@ def load_tokenizer(spec: str, *, corpus: Corpus | None = None) -> Any:
     """Get a tokenizer by its specification.
 
     `bpe:4096` trains a byte-level BPE of that many tokens on `corpus`; anything else is the path or
-    the name of a transformers tokenizer, which must know a token that starts or ends a text.
+    the name of a transformers tokenizer, or a GGUF file that holds one; it must know a token that starts
+    or ends a text.
     Raises InputError where there is none.
     """
     if spec == "bpe" or spec.startswith("bpe:"):
@@ -35,8 +37,9 @@ def load_tokenizer(spec: str, *, corpus: Corpus | None = None) -> Any:
         return train_tokenizer(
             (document.text for document in corpus.head(CHARACTERS_PER_TOKEN * size).documents()), size
         )
+    place, gguf = pretrained_place(spec)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(spec)
+        tokenizer = AutoTokenizer.from_pretrained(place, **gguf)
     except Exception as error:  # transformers raises many kinds here; the user needs the cause
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"tokenizer {spec!r} cannot be loaded: {reason}") from error

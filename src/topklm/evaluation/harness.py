@@ -3,18 +3,17 @@
 import difflib
 import logging
 import os
-import socket
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from ..core.errors import InputError
+from ..core.hub import hub_answers
 from ..core.stats import Estimate
 from .last_word import TASK
 from .task_files import GROUP
@@ -22,8 +21,6 @@ from .task_files import GROUP
 NORMAL_95 = 1.959964
 BATCH = 16
 """Sequences read at once."""
-REACH_SECONDS = 3.0
-"""How long the hub may take to answer before it counts as out of reach."""
 LOCAL_READERS = ("json", "csv", "text", "parquet", "arrow", "pandas", "webdataset")
 
 
@@ -157,21 +154,6 @@ def _load(manager: Any, names: Sequence[str]) -> list[Any]:
                 ) from None
             raise InputError(f"the task {name!r} cannot be loaded: {_line(error)}") from None
     return loaded
-
-
-def hub_answers() -> bool:
-    """Tell within three seconds whether the hub can be reached; False where HF_HUB_OFFLINE is set."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE or os.environ.get("HF_DATASETS_OFFLINE", "").upper() in ("1", "TRUE", "YES"):
-        return False
-    address = urlsplit(constants.ENDPOINT)
-    port = address.port or (80 if address.scheme == "http" else 443)
-    try:
-        with socket.create_connection((address.hostname or "", port), timeout=REACH_SECONDS):
-            return True
-    except OSError:
-        return False
 
 
 def _stay_offline() -> None:

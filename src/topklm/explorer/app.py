@@ -13,14 +13,19 @@ from starlette.staticfiles import StaticFiles
 
 from .. import __version__
 from ..core.errors import InputError, TopKLMError
+from .api import neuronpedia
 from .api import routers as api_routers
+from .live import Desk, Full
 from .pages import routers as page_routers
 from .render import answer, shades
 from .security import HOSTS, Guard
+from .steered import write
 from .workspace import Missing, Workspace
 
 STATIC = Path(__file__).parent / "static"
 API = "/api/v1"
+JSON = (API, "/v1/")
+"""Where programs ask."""
 
 
 def create_app(workspace: Workspace, *, hosts: frozenset[str] = HOSTS) -> FastAPI:
@@ -37,8 +42,10 @@ def create_app(workspace: Workspace, *, hosts: frozenset[str] = HOSTS) -> FastAP
         redoc_url=None,
     )
     app.state.workspace = workspace
+    app.state.desk = Desk(write)
     for router in api_routers:
         app.include_router(router, prefix=API)
+    app.include_router(neuronpedia.router)
     for router in page_routers:
         app.include_router(router, include_in_schema=False)
 
@@ -57,7 +64,7 @@ def _answer_errors(app: FastAPI, workspace: Workspace) -> None:
 
     def told(request: Request, status: int, title: str, message: str, command: str = "") -> Response:
         message = workspace.public(message)
-        if request.url.path.startswith(API):
+        if request.url.path.startswith(JSON):
             return JSONResponse({"error": message, **({"command": command} if command else {})}, status)
         depth = request.url.path.count("/") - 1
         return answer(
@@ -73,6 +80,8 @@ def _answer_errors(app: FastAPI, workspace: Workspace) -> None:
 
     @app.exception_handler(TopKLMError)
     def known(request: Request, error: TopKLMError) -> Response:
+        if isinstance(error, Full):
+            return told(request, 503, "Too many at once", str(error))
         if isinstance(error, Missing):
             return told(request, 404, "Not there yet", str(error), error.command)
         if isinstance(error, InputError):

@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..core.errors import InputError
 from ..core.files import read_json
@@ -42,6 +42,37 @@ class Missing(InputError):
     def __init__(self, message: str, command: str) -> None:
         super().__init__(message)
         self.command = command
+
+
+class Held(NamedTuple):
+    """One set of weights under several sets of modules: whoever edits has one of its own."""
+
+    reading: "SteerableSource"
+    writing: "SteerableSource"
+    """For the one thread that writes."""
+    probing: "SteerableSource"
+    """For effects, one at a time: see `turn`."""
+    fluency: tuple[str, Any]
+    """Whose perplexity is told, in words, and the model."""
+    turn: Any
+    """A lock."""
+
+
+def hold(run: Run, step: int | None) -> Held:
+    """Load a run's model, or that of a tracing checkpoint."""
+    from ..features.hooks import with_own_hooks
+    from ..index.sources import source_of
+    from ..steering.writing import fluency_model
+    from ..training import load
+
+    loaded = load(run.path, step=step)
+    sources: list[Any] = [
+        source_of(loaded._replace(model=model), step=step)
+        for model in (loaded.model, with_own_hooks(loaded.model), with_own_hooks(loaded.model))
+    ]
+    reading, writing, probing = sources
+    fluency = fluency_model(run, writing.model) if step is None else ("its own model", writing.model)
+    return Held(reading, writing, probing, fluency, threading.Lock())
 
 
 class Workspace:
@@ -168,19 +199,30 @@ class Workspace:
 
     def model(self, step: int | None = None) -> "SteerableSource":
         """Load the run's neurons, or those of a tracing checkpoint. Raises RunError where it cannot."""
+        return self._held(step).reading
+
+    def _held(self, step: int | None = None) -> Held:
         weights = self.run.path / "model.safetensors"
         with self._model_lock:
             key = ("model", step, weights.stat().st_mtime_ns if weights.is_file() else 0)
             if key not in self._kept:
-                from ..index.sources import source_of
-                from ..training import load
-
                 held = [one for one in self._kept if one[0] == "model"]
                 for old in held[: max(0, len(held) - MODELS + 1)]:
                     del self._kept[old]
-                self._kept[key] = source_of(load(self.run.path, step=step), step=step)
-            found: SteerableSource = self._kept[key]
+                self._kept[key] = hold(self.run, step)
+            found: Held = self._kept[key]
             return found
+
+    def writing(self) -> Held:
+        """Load the run's own neurons, for the one thread that writes."""
+        return self._held()
+
+    def index_if_any(self) -> FeatureIndex | None:
+        """Open the run's own index; None where there is none that fits."""
+        try:
+            return self.index()
+        except Missing:
+            return None
 
     def reading(self, text: str, step: int | None = None) -> "Reading":
         """Read a text with the model; the last texts are kept."""
@@ -196,8 +238,9 @@ class Workspace:
         def measure() -> "Effect":
             from ..steering import effect
 
-            source = self.model()
-            return effect(source, found, index=index)
+            held = self._held()
+            with held.turn:
+                return effect(held.probing, found, index=index)
 
         return self._remember(("effect", index.revision, str(found)), EFFECTS, measure)
 

@@ -1,5 +1,6 @@
 """Look at, and change, the residual stream after a block while a model runs."""
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -35,6 +36,15 @@ def blocks(model: Any) -> nn.ModuleList:
 def depth_of(model: Any) -> int:
     """Count the blocks of a transformers causal language model."""
     return int(model.config.get_text_config().num_hidden_layers)
+
+
+def with_own_hooks(model: Any) -> Any:
+    """Return a second model of the same weights: the tensors are shared, the modules and hooks are its own.
+
+    So two threads can use a model at once, one of them editing it. Nothing may run in `model` meanwhile.
+    """
+    shared = {id(one): one for one in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, shared)
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ On stories the generator's judge reads texts, on any other corpus a lexicon does
 that carry concepts: `survey.py`.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..data import Packed
 from ..data.tokenizer import token_bytes
 from ..index.text import documents_behind
 from ..stories import judge
+from ..stories.registry import word_concepts
 from ..training import Run
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ MOST_TOKENS = 100_000
 """Of an index's text, so much is labelled at most: whole documents from its beginning."""
 OWN_SHARE = 0.5
 """A token type belongs to a concept where at least this share of its occurrences carries it."""
+WORD = re.compile(r"[^\W\d_]+")
 FEWEST = 3
 """Occurrences that a token type or word needs to stand for a concept."""
 
@@ -44,6 +47,10 @@ class Judge(Protocol):
         """Return the names of the concepts that a text shows."""
         ...
 
+    def words(self, text: str, concept: str) -> list[tuple[int, int]]:
+        """Return where a text's words of a concept stand: (first character, the one after the last)."""
+        ...
+
 
 class StoryJudge:
     """The stories' own judge."""
@@ -57,6 +64,11 @@ class StoryJudge:
         """Let the generator's judge read the text."""
         return judge(text).concepts
 
+    def words(self, text: str, concept: str) -> list[tuple[int, int]]:
+        """Find the words that carry the concept wherever they stand."""
+        carried = word_concepts()
+        return [word.span() for word in WORD.finditer(text) if concept in carried.get(word[0].lower(), ())]
+
 
 class LexiconJudge:
     """A text shows a concept where it holds one of the concept's words."""
@@ -69,6 +81,10 @@ class LexiconJudge:
     def shown(self, text: str) -> frozenset[str]:
         """Look for the lexicon's words."""
         return frozenset(span.concept for span in self.labeller.spans(text))
+
+    def words(self, text: str, concept: str) -> list[tuple[int, int]]:
+        """Look for the lexicon's words."""
+        return [(span.start, span.end) for span in self.labeller.spans(text) if span.concept == concept]
 
 
 def judge_for(run: Run, lexicon: Path | str | None = None) -> Judge:

@@ -207,11 +207,16 @@ def check_together(edits: Sequence[Edit]) -> None:
         seen[edit.feature, edit.before_topk].append(edit)
 
 
+def edits_file(edits: Iterable[Edit]) -> dict[str, Any]:
+    """Return what a file of edits holds, as JSON."""
+    return {"format": FORMAT, "edits": [edit.to_json() for edit in edits]}
+
+
 def save_edits(edits: Iterable[Edit], path: Path | str) -> Path:
     """Write edits as JSON, whole or not at all; into a directory (a run, a checkpoint) as `edits.json`."""
     path = Path(path)
     path = path / FILE if path.is_dir() else path
-    write_json(path, {"format": FORMAT, "edits": [edit.to_json() for edit in edits]})
+    write_json(path, edits_file(edits))
     return path
 
 

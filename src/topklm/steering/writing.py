@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,9 +10,12 @@ from ..core.errors import InputError
 from ..data.tokenizer import encode_prompt
 from ..evaluation.fluency import continuation_nats, distinct_bigrams, perplexity
 from ..evaluation.generation import continue_ids
-from ..training import Loaded
+from ..training import Loaded, Run, load
 from .editing import Steering
 from .edits import Edit
+
+if TYPE_CHECKING:
+    from ..index import FeatureIndex
 
 
 @dataclass(frozen=True)
@@ -102,3 +105,25 @@ def ladder(edits: Sequence[Edit]) -> list[Edit]:
         )
     content = edits[0].to_json()
     return [Edit.from_json({**content, edits[0].action: strength}) for strength in LADDER]
+
+
+MARKED_SHARE = 0.01
+"""A feature's top tokens with at least this share of its activation are marked."""
+
+
+def top_tokens(index: "FeatureIndex", edits: Sequence[Edit]) -> list[int]:
+    """List the tokens that the first edited feature fires on most; none where the index has it not."""
+    feature = edits[0].feature
+    if not isinstance(feature, index.kind) or feature.layer not in index.layout.sites:
+        return []
+    query = "SELECT top_tokens FROM features WHERE site = ? AND index = ?"
+    rows = index.ask(query, [feature.layer, feature.index]).to_pylist()
+    return [one["token"] for row in rows for one in row["top_tokens"] if one["share"] >= MARKED_SHARE]
+
+
+def fluency_model(run: Run, model: Any) -> tuple[str, Any]:
+    """Open the dense twin where a run has one, else take its own model; and say which it is."""
+    twin = run.path / "twin"
+    if (twin / "model.safetensors").is_file():
+        return f"the dense twin ({twin})", load(twin).model
+    return "the unsteered model (the run has no dense twin)", model

@@ -33,8 +33,10 @@ from ..model import TopKLMForCausalLM
 from .alive import Alive
 from .arguments import check_trackers, spread, trackers, training_arguments
 from .callbacks import Pace, Recorder, Tracer, sampler
+from .conversion import record_insertion, write_conversion
 from .machine import Machine
 from .prepare import Say, find_corpora, prepare, with_absolute_paths
+from .pretrained import STORED, check_sizes, pretrained_config, started_from_source, stored_original
 from .progress import ProgressBar
 from .run import FORMAT, Run, quiet_transformers
 from .settings import TrainSettings
@@ -59,6 +61,8 @@ def train(
     out = Path(out)
     refuse_several_processes()
     settings.model_config(vocab_size=SMALL)  # wrong sizes are said before anything is written
+    if settings.source:
+        check_sizes(settings, pretrained_config(settings.source))
     check_trackers(settings.report_to)
     settings = with_absolute_paths(settings)
     corpora = find_corpora(settings)
@@ -114,7 +118,10 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: 
         with quiet_transformers():
             sweep(run)
             tokenizer, training, held_out = prepare(run, corpora, say=say, console=console)
-            model = new_model(settings, tokenizer, attention=machine.attention)
+            if settings.source:
+                model = started_from_source(run, tokenizer, attention=machine.attention)
+            else:
+                model = new_model(settings, tokenizer, attention=machine.attention)
             say(describe(model, settings, machine, training))
             _fit(run, model, tokenizer, (training, held_out), say=say, console=console)
             finish(run, model)
@@ -173,6 +180,7 @@ def _fit(
     trainer = TopKTrainer(
         run=run,
         alive=alive,
+        teacher=stored_original(run, attention=run.machine.attention) if settings.distill else None,
         model=model,
         args=training_arguments(run, evaluate_first=checkpoint is None),
         train_dataset=Shuffled(training, length=length, seed=settings.seed),
@@ -187,6 +195,8 @@ def _fit(
         for callback in list(trainer.callback_handler.callbacks):
             if type(callback).__name__ == unwanted:
                 trainer.remove_callback(callback)
+    if settings.source and checkpoint is None:
+        record_insertion(run, trainer)
     with ExitStack() as stack:
         if console is not None:
             recorder.shown = stack.enter_context(ProgressBar(console, steps=settings.steps))
@@ -217,6 +227,8 @@ def newest_checkpoint(run: Run, *, say: Say) -> tuple[Path | None, int]:
 
 def finish(run: Run, model: TopKLMForCausalLM) -> None:
     """Put the final model into the run, weights last, and drop what was only needed to resume."""
+    if run.settings.source:
+        write_conversion(run)
     written = run.path / ".partial-final"
     model.save_pretrained(written)
     for path in sorted(written.iterdir(), key=lambda path: path.suffix == ".safetensors"):
@@ -231,6 +243,7 @@ def tidy(run: Run) -> None:
     sweep(run)
     for _, path in run.checkpoints("full"):
         shutil.rmtree(path)
+    shutil.rmtree(run.path / STORED, ignore_errors=True)
 
 
 def sweep(run: Run) -> None:

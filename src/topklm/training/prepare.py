@@ -41,6 +41,7 @@ def with_absolute_paths(settings: TrainSettings) -> TrainSettings:
         data=[absolute(one) for one in settings.data],
         validation=None if validation is None else [absolute(one) for one in validation],
         tokenizer=absolute(settings.tokenizer),
+        source=absolute(settings.source),
     )
 
 
@@ -79,12 +80,27 @@ def prepare(
     return tokenizer, packed["train"], packed["validation"]
 
 
+def text_of_source(settings: TrainSettings) -> int:
+    """Return how many tokens of an endless text a converted run's original read, if it is the same text.
+
+    A conversion reads no less of it, so that its held-out part is the original's too. Otherwise 0.
+    """
+    own = settings_of(settings.source)
+    return own.tokens if own is not None and own.data == settings.data else 0
+
+
+def settings_of(source: str) -> TrainSettings | None:
+    """Return the settings of a pretrained model that is a run of ours."""
+    return Run(source).settings if source and (Path(source) / "train.json").is_file() else None
+
+
 def _packed_part(run: Run, name: str, corpus: Corpus, tokenizer: Any, *, console: Console | None) -> Packed:
     settings = run.settings
     limit = None
     if corpus.endless:
-        share = max(8 * settings.context, min(settings.tokens // 50, 1_000_000))
-        limit = settings.tokens if name == "train" else share
+        wanted = max(settings.tokens, text_of_source(settings))
+        share = max(8 * settings.context, min(wanted // 50, 1_000_000))
+        limit = wanted if name == "train" else share
     try:
         with counted(console, f"packing {name}", unit="tokens", total=limit) as report:
             part = pack(corpus, tokenizer, run.path / "data", name, max_tokens=limit, report=report)

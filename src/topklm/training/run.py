@@ -119,7 +119,7 @@ class Loaded(NamedTuple):
     run: Run
 
 
-_loading = threading.Lock()  # transformers patches torch while it loads; two threads undo it wrongly
+loading = threading.Lock()  # transformers patches torch while it loads; two threads undo it wrongly
 
 
 def load(path: Path | str, *, step: int | None = None) -> Loaded:
@@ -149,12 +149,12 @@ def load(path: Path | str, *, step: int | None = None) -> Loaded:
         raise RunError(f"{path} has no config.json: it was deleted")
     tokenizer = load_run_tokenizer(run)
     try:
-        with _loading, quiet_transformers():
+        with loading, quiet_transformers():
             model = TopKLMForCausalLM.from_pretrained(
                 directory, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True
             )
     except Exception as error:  # safetensors, JSON and transformers each raise their own
-        raise RunError(f"the weights of {directory} cannot be read: {_first_line(error)}") from error
+        raise RunError(f"the weights of {directory} cannot be read: {first_line(error)}") from error
     model.train(False)
     return Loaded(model, tokenizer, run)
 
@@ -168,7 +168,7 @@ def load_run_tokenizer(run: Run) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(run.path, local_files_only=True)
     except Exception as error:
-        raise RunError(f"the tokenizer of {run.path} cannot be read: {_first_line(error)}") from error
+        raise RunError(f"the tokenizer of {run.path} cannot be read: {first_line(error)}") from error
     expected = run.about.get("tokenizer_sha256")
     if expected is not None and fingerprint(tokenizer) != expected:
         raise RunError(f"the tokenizer of {run.path} does not match the run: it was replaced")
@@ -232,5 +232,6 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return an error's first line, or its kind where it has none."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

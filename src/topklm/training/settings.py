@@ -22,6 +22,7 @@ LARGEST = {
     "mlp": 2**20,
     "context": 2**22,
 }
+SHARES = ("anneal_share", "warmup_share", "lift_below", "lift_fade", "revive_share", "distill")
 PRECISIONS = ("auto", "bf16", "fp32")
 ATTENTIONS = ("auto", "eager", "sdpa")
 
@@ -47,6 +48,10 @@ class TrainSettings:
     tokenizer: str = setting("bpe:2048", "bpe:N trains a byte-level BPE of N tokens; or a path or name")
     tokens: int = setting(950_000, "tokens to train on")
     seed: int = setting(0, "seed of the weights, of the order of the data, of everything")
+
+    source: str = setting("", "pretrained Llama checkpoint to start from; default: random weights")
+    distill: float = setting(0.0, "share of the loss that is the divergence from its predictions")
+    temperature: float = setting(1.0, "temperature at which predictions are compared")
 
     dense: bool = setting(False, "train the dense twin: no TopK, everything else the same")
     k: int = setting(32, "entries kept per token at each TopK layer")
@@ -110,15 +115,19 @@ class TrainSettings:
         _require(self, "aux_k", 0 <= self.aux_k <= self.width, f"0..{self.width}")
         for name in ("embedding_lr", "lift", "aux_loss"):
             _require(self, name, 0 <= getattr(self, name) < math.inf, "0 or a positive number")
-        for name in ("lr", "grad_clip", "embedding_scale", "branch_scale"):
+        for name in ("lr", "grad_clip", "embedding_scale", "branch_scale", "temperature"):
             value = getattr(self, name)
             _require(self, name, math.isfinite(value) and value > 0, "a positive number")
-        for name in ("anneal_share", "warmup_share", "lift_below", "lift_fade", "revive_share"):
+        for name in SHARES:
             _require(self, name, 0 <= getattr(self, name) <= 1, "a share in 0..1")
         _require(self, "context", self.context >= 8, "8 or more")
         _require(self, "anneal", self.anneal in ANNEALS, f"one of {', '.join(ANNEALS)}")
         _require(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         _require(self, "attention", self.attention in ATTENTIONS, f"one of {', '.join(ATTENTIONS)}")
+        if self.distill and not self.source:
+            raise InputError(f"distill={self.distill} needs a source to learn from")
+        if self.distill and self.compile:
+            raise InputError("distill and compile do not go together; leave one of them out")
         if self.batch_tokens % self.context:
             raise InputError(f"batch_tokens={self.batch_tokens} is no multiple of context={self.context}")
         if self.batch_blocks % self.device_blocks:
@@ -146,30 +155,27 @@ class TrainSettings:
         """Whether training has to follow which neurons fire, to keep them alive."""
         return not self.dense and bool(self.lift or self.aux_loss or self.revive)
 
-    def model_config(self, **vocabulary: Any) -> "TopKLMConfig":
-        """Build the model's configuration; `vocabulary` holds its size and special tokens.
+    def model_config(self, **given: Any) -> "TopKLMConfig":
+        """Build the model's configuration; `given` holds the vocabulary's size, special tokens and the like.
 
         Raises InputError where the fields do not fit each other.
         """
         from ..model import TopKLMConfig
 
+        sizes = {
+            "hidden_size": self.width,
+            "num_hidden_layers": self.depth,
+            "num_attention_heads": self.heads,
+            "head_dim": self.head_dim,
+            "intermediate_size": self.mlp,
+            "max_position_embeddings": self.context,
+            "tie_word_embeddings": True,
+        }
         layers: dict[str, Any] = {"n_nontopk": self.n_nontopk}
         if self.dense or self.topk_layers is not None:
             layers = {"topk_layers": [] if self.dense else self.topk_layers}
         try:
-            return TopKLMConfig(
-                hidden_size=self.width,
-                num_hidden_layers=self.depth,
-                num_attention_heads=self.heads,
-                head_dim=self.head_dim,
-                intermediate_size=self.mlp,
-                max_position_embeddings=self.context,
-                topk_k=self.k,
-                topk_by=self.topk_by,
-                tie_word_embeddings=True,
-                **layers,
-                **vocabulary,
-            )
+            return TopKLMConfig(topk_k=self.k, topk_by=self.topk_by, **layers, **{**sizes, **given})
         except Exception as error:  # ValueError, or a strict dataclass's own kind
             line = str(error).splitlines()[-1].strip()
             raise InputError(line.removeprefix("ValueError: ").removeprefix("TypeError: ")) from None

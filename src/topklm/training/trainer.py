@@ -19,6 +19,7 @@ from ..core.files import PARTIAL, seal
 from ..data import Blocks
 from ..model import TopKLMForCausalLM
 from .alive import Alive
+from .distillation import distilled
 from .run import Run
 from .stream import stream_numbers, tallied
 
@@ -51,10 +52,16 @@ class Shuffled(Dataset[dict[str, Tensor]]):
 class TopKTrainer(Trainer):
     """Trainer for one run directory."""
 
-    def __init__(self, *, run: Run, alive: Alive | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, run: Run, alive: Alive | None = None, teacher: TopKLMForCausalLM | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.run, self.alive = run, alive
+        self.teacher = teacher
+        if teacher is not None:
+            nn.Module.to(teacher, self.args.device)
         self.auxiliary: Tensor | None = None
+        """What the last pass's loss holds besides the model's own; no metric shows it."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(cast("Shuffled", train_dataset or self.train_dataset))  # in its order
@@ -77,14 +84,41 @@ class TopKTrainer(Trainer):
 
     def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Ask the model for its loss alone, so that no matrix of all logits is made."""
+        if self.teacher is not None and model.training:
+            return self._taught(inputs, kwargs.get("num_items_in_batch"))
         loss = super().compute_loss(model, {**inputs, "loss_only": True}, *args, **kwargs)
-        self.auxiliary = self.alive.loss() if self.alive is not None and model.training else None
-        if self.auxiliary is None:
+        self.auxiliary = None
+        if not model.training:
             return loss
         assert isinstance(loss, Tensor)  # outputs are asked for in evaluations only
+        return self._with_auxiliary(loss)
+
+    def _taught(self, inputs: Any, items: Any) -> Tensor:
+        """Return the loss mixed with the divergence from the teacher."""
+        settings, student = self.run.settings, self.model
+        assert isinstance(student, TopKLMForCausalLM)
+        assert self.teacher is not None
+        with self.accelerator.autocast():
+            found = distilled(
+                student,
+                self.teacher,
+                inputs["input_ids"],
+                inputs["labels"],
+                alpha=settings.distill,
+                temperature=settings.temperature,
+                items=items,
+            )
+        self.auxiliary = found.loss.detach() - found.plain
+        return self._with_auxiliary(found.loss)
+
+    def _with_auxiliary(self, loss: Tensor) -> Tensor:
+        auxiliary = None if self.alive is None else self.alive.loss()
+        if auxiliary is None:
+            return loss
         # The model's own loss is divided by the tokens of all passes of a step; this one is not yet.
-        self.auxiliary = self.auxiliary / self.current_gradient_accumulation_steps
-        return loss + self.auxiliary
+        auxiliary = auxiliary / self.current_gradient_accumulation_steps
+        self.auxiliary = auxiliary if self.auxiliary is None else self.auxiliary + auxiliary
+        return loss + auxiliary
 
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """Run one step. Raises TrainingError on a loss that is not finite."""

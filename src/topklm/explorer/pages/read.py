@@ -1,13 +1,13 @@
 """Read: a text of one's own; which neurons fire on each token, layer by layer, and what may come next."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from ...core.errors import InputError
 from ...core.site import Feature
-from ..depends import Explored
+from ..depends import Explored, Number
 from ..render import answer
 from ..workspace import LONGEST_TEXT, Workspace
 
@@ -20,9 +20,9 @@ SHOWN = 8
 def page(
     workspace: Explored,
     text: str = "",
-    at: Annotated[int | None, Query(ge=0)] = None,
+    at: Number = None,
     feature: str = "",
-    step: Annotated[int | None, Query(ge=0)] = None,
+    step: Number = None,
 ) -> HTMLResponse:
     """Answer with the reading of a text, or with the form alone."""
     shown: dict[str, Any] = {
