@@ -19,6 +19,8 @@ PAGES = (
     "/neurons?concept=animal",
     "/neuron/L0/N3",
     "/read",
+    "/steer",
+    "/steer?prompt=The+cat&edit=L0/N3=2x",
     "/compare",
     "/compare?q=dog",
     "/api",

@@ -10,13 +10,19 @@ from .output import RunPath, say, whole
 
 def explore(
     path: RunPath,
-    host: Annotated[str, typer.Option(help="Where to listen; only names of this machine.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Where to listen; if others can reach it, a token is asked for.")
+    ] = "127.0.0.1",
     port: Annotated[int | None, whole("Port; default: the first free one from 8642 on.")] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
+    log_prompts: Annotated[
+        bool, typer.Option("--log-prompts", help="Let the log hold what people let the model write.")
+    ] = False,
 ) -> None:
-    """Open RUN in a browser: its neurons as a table and as pages, read, compared and traced.
+    """Open RUN in a browser: its neurons as a table and as pages, read, compared, steered and traced.
 
-    Listens on this machine only; stop it with Ctrl-C. Needs: pip install 'topklm[explore]'.
+    Listens on this machine only, unless --host says otherwise; stop it with Ctrl-C. Needs:
+    pip install 'topklm[explore]'.
     """
     try:
         from ..explorer import Workspace
@@ -31,5 +37,6 @@ def explore(
         host=host,
         port=port,
         browser=not no_browser,
+        log_prompts=log_prompts,
         say=lambda address: say(f"{workspace.name} is at {address} (Ctrl-C ends it)"),
     )
