@@ -1,17 +1,25 @@
 """The example scripts that write documents do what they say."""
 
+import json
 import re
 import runpy
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
 
-from topklm import FeatureIndex, build_index, trace
+from samples import sentences
+from topklm import FeatureIndex, build_index, load, trace
 from topklm.training import Run
+from topklm.training.run import WEIGHTS
 
-SCRIPT = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "twenty_cards.py"))
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SCRIPT = runpy.run_path(str(EXAMPLES / "twenty_cards.py"))
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +121,44 @@ def test_neurons_stand_beside_the_latents_for_the_same_concept(
         heading = f"L0/N{number + 1}, held-out F1 {0.2 + number / 10:.2f}"
         assert text.count(f"### topk: {heading}") == 1
         assert text.count(f"### random: {heading}") == 1
+
+
+def write_rows(path: Path, licences: list[str]) -> None:
+    rows = [
+        {"text": sentence, "source": "tales", "title": f"T{n}", "author": "Ada", "license": licence}
+        for n, (sentence, licence) in enumerate(zip(sentences(len(licences)), licences, strict=True))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def test_the_demo_is_made_of_free_rows_and_loads_as_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    write_rows(data / "train.parquet", ["CC-BY", "CDLA-Sharing-1.0", "public domain", "CC-BY-NC"] * 60)
+    write_rows(data / "validation.parquet", ["Public Domain", "CC BY-SA"] * 20)
+    small = {"tokenizer": "bpe:320", "width": 64, "k": 8, "depth": 3, "n_nontopk": 1, "heads": 2, "mlp": 64}
+    small |= {"head_dim": 16, "context": 32, "batch_tokens": 64}
+    arguments = ["make_demo.py", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "demo")]
+    arguments += ["--tokens", "640", "--threads", "1", "--settings", json.dumps(small), "--sample", "0.5"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert runpy.run_path(str(EXAMPLES / "make_demo.py"))["main"]() == 0
+    assert set(pq.read_table(tmp_path / "work" / "train.parquet")["license"].to_pylist()) == {
+        "CC-BY",
+        "public domain",
+    }
+    assert len(pq.read_table(tmp_path / "work" / "validation.parquet")) == 20
+    model, _, run = load(tmp_path / "demo")
+    exact = load(tmp_path / "work" / "run").model
+    close = [
+        torch.equal(one, other.to(torch.bfloat16).float())
+        for one, other in zip(model.parameters(), exact.parameters(), strict=True)
+    ]
+    assert close
+    assert all(close)
+    assert (run.path / WEIGHTS).stat().st_size < 0.6 * (tmp_path / "work" / "run" / WEIGHTS).stat().st_size
+    assert FeatureIndex.open(run.path / "index").n_tokens > 0
+    assert str(tmp_path) not in (run.path / "train.json").read_text(encoding="utf-8")
+    assert "- T0, by Ada" in (run.path / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert "license" in (run.path / "README.md").read_text(encoding="utf-8")

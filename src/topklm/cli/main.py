@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from ..core.errors import InputError, TopKLMError
+from ..core.processes import may_speak
 from . import (
     compare,
     convert,
@@ -23,6 +24,7 @@ from . import (
     metrics,
     neuron,
     neurons,
+    push,
     quickstart,
     quiz,
     read,
@@ -33,7 +35,7 @@ from . import (
     trace,
     train,
 )
-from .output import say
+from .output import complain
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -69,6 +71,7 @@ app.command("trace", short_help="Follow how neurons form over checkpoints.")(tra
 app.add_typer(sae.app, name="sae", short_help="Train and measure SAEs of the dense twin.")
 app.command("explore", short_help="Open a run in a browser.")(explore.explore)
 app.command("export", short_help="Write an index, or TopK layers, for another tool.")(export.export)
+app.command("push", short_help="Send a run to the Hugging Face hub.")(push.push)
 app.command("info", short_help="Show what a run is.")(info.info)
 
 # Typer carries a click of its own; its base error is found by name wherever it lives.
@@ -107,10 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return bad_input(str(error))
     except TopKLMError as error:
-        say(f"topklm: {error}")
+        last_words(str(error))
         return INTERRUPTED if type(error).__name__ == "Interrupted" else FAILED
     except (KeyboardInterrupt, typer.Abort):
-        say("topklm: interrupted")
+        last_words("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         return reader_is_gone()
@@ -127,8 +130,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def bad_input(message: str) -> int:
     """Say what is wrong with the input, in one line."""
-    say(f"topklm: {' '.join(message.split())}")
+    last_words(message)
     return BAD_INPUT
+
+
+def last_words(message: str) -> None:
+    """Say in one line why this ends; of several processes that end, one does."""
+    if may_speak():
+        complain(f"topklm: {' '.join(message.split())}")
 
 
 def reader_is_gone() -> int:
