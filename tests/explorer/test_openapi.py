@@ -14,12 +14,12 @@ from topklm.explorer import Workspace, create_app
 
 CASES = 2000
 """At least so many requests in all."""
-EACH = 120
+EACH = 150
 """Of each operation; those with little to vary give fewer."""
 
 
 def tamed(case: Any) -> None:
-    """Let texts be short, and every second request name a neuron that exists: chance would hardly find one."""
+    """Let texts be short, and every second request name a neuron that exists: chance rarely does."""
     place = case.path_parameters or {}
     if "layer" in place and len(str(place["layer"])) % 2:
         case.path_parameters = {**place, "layer": "L0", "name": "N3"}
@@ -63,5 +63,4 @@ def test_no_request_is_a_mistake_of_ours(explored: Path, tmp_path: Path) -> None
         asked()
     assert len(seen) == len(list(schema.get_all_operations()))
     assert sum(seen.values()) >= CASES, seen
-    Path("/tmp/x/scratch-live/cases.txt").write_text(str((sum(seen.values()), dict(seen), dict(statuses))))
     assert statuses[200] > 200, statuses

@@ -1,8 +1,10 @@
 """The web application: routers put together, files served, errors answered for people and for programs."""
 
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
@@ -17,7 +19,7 @@ from .. import __version__
 from ..core.errors import InputError, TopKLMError
 from .api import neuronpedia
 from .api import routers as api_routers
-from .live import Desk, Full
+from .live import COURTESY, Desk, Full, Readers
 from .logs import Log
 from .pages import routers as page_routers
 from .render import answer, shades
@@ -62,7 +64,9 @@ def create_app(
     )
     app.state.workspace = workspace
     app.state.log = Log(prompts=log_prompts)
-    app.state.desk = Desk(write)
+    quiet = threading.Event()
+    quiet.set()
+    app.state.desk = Desk(partial(write, give_way=partial(quiet.wait, COURTESY)))
     for router in api_routers:
         app.include_router(router, prefix=API)
     app.include_router(neuronpedia.router)
@@ -74,6 +78,7 @@ def create_app(
         return PlainTextResponse(shades(), media_type="text/css")
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(Readers, quiet=quiet)
     app.add_middleware(Guard, hosts=hosts, addresses=addresses, token=token)
     _answer_errors(app, workspace)
     return app
