@@ -7,6 +7,7 @@ from .explorer import explorer
 from .generation import decoding, generation
 from .index import asking, index, memory
 from .pairs import record
+from .scaling import scaling
 from .steering import steering
 from .topk import grid, reading, steps, topk
 from .tracing import tracing
@@ -29,6 +30,7 @@ BENCHMARKS = {
         explorer,
         steering,
         tracing,
+        scaling,
     )
 }
 
