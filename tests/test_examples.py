@@ -1,15 +1,19 @@
 """The example scripts that write documents do what they say."""
 
+import json
 import re
 import runpy
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from samples import tiny_settings
 from topklm import FeatureIndex, build_index, trace
-from topklm.training import Run
+from topklm.training import Run, train
+from topklm.training.conversion import conversion_settings
 
 SCRIPT = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "twenty_cards.py"))
 
@@ -113,3 +117,59 @@ def test_neurons_stand_beside_the_latents_for_the_same_concept(
         heading = f"L0/N{number + 1}, held-out F1 {0.2 + number / 10:.2f}"
         assert text.count(f"### topk: {heading}") == 1
         assert text.count(f"### random: {heading}") == 1
+
+
+def scores(*values: float, seed: int, lower: float) -> dict[str, Any]:
+    """Scores of a run and of its twin, which differs by `lower`, as `topklm eval --json` prints it."""
+    tasks = {
+        f"stories_{number}": {"n_items": 500, "metrics": {"acc": {"value": value, "stderr": 0.02}}}
+        for number, value in enumerate(values)
+    }
+    gap = {name: {"acc": {"value": lower, "stderr": 0.01, "paired": True}} for name in tasks}
+    return {"seeds": [seed], "tasks": tasks, "compare": {"tasks": tasks, "difference": gap}}
+
+
+def test_the_capabilities_report_says_which_tasks_are_lower(tmp_path: Path) -> None:
+    """By hand: -0.03 is three item errors below zero; over seeds -0.03 and 0.01 differ by 0.02 either way."""
+    script = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "capabilities_report.py"))
+    for seed, lower in enumerate((-0.03, 0.01)):
+        (tmp_path / f"{seed}.json").write_text(json.dumps(scores(0.7, 0.9, seed=seed, lower=lower)))
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n## Measured\n\nold\n")
+    script["main"]([str(page), "--compared", str(tmp_path / "0.json")])
+    text = page.read_text()
+    assert text.startswith(
+        "# Page\n\n## Measured\n\nLower than the twin by more than two standard errors: stories_0, "
+    )
+    assert "| `stories_1` | 0.900 ± 0.020 | 0.900 ± 0.020 | -0.030 ± 0.010 | lower |" in text
+    assert "old" not in text
+    files = [str(tmp_path / f"{seed}.json") for seed in (0, 1)]
+    script["main"]([str(page), "--compared", *files, "--smaller", files[0]])
+    text = page.read_text()
+    assert "No task is lower" in text
+    assert (
+        "| `stories_0` | 0.700 ± 0.000 | 0.700 ± 0.000 | -0.010 ± 0.020 | as good | 0.700 ± 0.020 |" in text
+    )
+
+
+def test_the_conversion_report_draws_a_group_and_says_what_was_recovered(
+    text_file: Path, trained: Run, tmp_path: Path
+) -> None:
+    report = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "conversion_report.py"))
+    twin = train(tiny_settings(text_file, dense=True, tokens=5120), tmp_path / "twin")
+    runs = []
+    for number, changes in enumerate(({"distill": 0.5}, {"dense": True})):
+        settings = conversion_settings(twin.path, tokens=2560, evaluations=2, **changes)
+        runs.append(train(settings, tmp_path / str(number)))
+    page = tmp_path / "results" / "conversion.md"
+    page.parent.mkdir()
+    page.write_text("# Page\n\n## Measured\n\nold\n")
+    given = [str(page), "--group", "Tiny", *(str(run.path) for run in runs), "--scratch", str(trained.path)]
+    report["main"](given)
+    text = page.read_text()
+    content = json.loads((runs[0].path / "conversion.json").read_text())
+    assert f"| distilled 0.5 | 2,560 | {content['final']:.3f} | {content['recovered']:.1%} |" in text
+    assert "| control: no TopK | 2,560 |" in text
+    assert "| from scratch | 10,240 |" in text
+    assert "old" not in text
+    assert (tmp_path / "images" / "conversion_1.png").stat().st_size > 10_000
