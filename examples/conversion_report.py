@@ -19,11 +19,13 @@ from topklm import Run, load
 from topklm.core.files import read_json, write_text
 from topklm.core.stats import is_live
 from topklm.data import Packed
+from topklm.evaluation.heldout import token_nats
 from topklm.metrics.batch import Batch
 from topklm.metrics.entropies import measure
 from topklm.reports.figures import LINES, MARKERS, figure_file
-from topklm.reports.metrics import markdown_table
+from topklm.reports.metrics import markdown_table, number
 from topklm.training.conversion import FILE, conversion
+from topklm.training.twin import topk_sites
 
 HEADING = "## Measured"
 TOKENS = 8192
@@ -37,10 +39,15 @@ class Features(NamedTuple):
     live: float
     """Share that fire on more than 1 in 10,000 tokens."""
     entropy: float
-    """Token entropy of the strongest firings, in bits, at an equal number of firings."""
+    """Token entropy of the strongest firings, in bits, at equally many; NaN where none has enough."""
 
 
-def features(run: Run, *, step: int | None = None) -> Features:
+def newest(run: Run) -> int | None:
+    """Return the step of a run's newest weights: its last tracing checkpoint, or None for the final ones."""
+    return None if run.finished else run.checkpoints("trace")[-1][0]
+
+
+def features(run: Run, *, step: int | None) -> Features:
     """Read a run's features on its held-out text. step: of a tracing checkpoint, read at the final k."""
     model = load(run.path, step=step).model
     model.set_topk(k=run.settings.k, blend=1.0)
@@ -52,25 +59,44 @@ def features(run: Run, *, step: int | None = None) -> Features:
         live.append(float(is_live(fired.double(), tokens).double().mean()))
         found = {row.metric: row.value for row in measure(batches)}
         entropy.append(found["token_entropy/strongest"])
-    return Features(float(np.mean(live)), float(np.nanmean(entropy)))
+    finite = [one for one in entropy if np.isfinite(one)]
+    mean = float(np.mean(finite)) if finite else float("nan")
+    return Features(float(np.mean(live)), mean)
+
+
+def put_in(run: Run) -> list[list[str]]:
+    """Return rows (k, loss by value, loss by magnitude) of the original with TopK put in and nothing trained."""
+    model = load(run.path, step=0).model
+    tokens = Packed.open(run.path / "data", "validation").tokens[: TOKENS // 4]
+    width, k = run.settings.width, run.settings.k
+    rows = []
+    for kept in sorted({k, *(min(width, k * factor) for factor in (2, 4, 8, 16))}):
+        model.set_topk(k=kept, blend=1.0)
+        losses = []
+        for by in ("value", "magnitude"):
+            for module in model.model.topk_modules().values():
+                module.by = by
+            losses.append(float(token_nats(model, tokens, context=run.settings.context).mean()))
+        rows.append([f"{kept}", *(f"{loss:.3f}" for loss in losses)])
+    return rows
 
 
 def _by_site(model: Any, packed: Packed, context: int) -> Iterator[list[Batch]]:
     """Give the batches of the held-out text, TopK layer by layer."""
     count = min(TOKENS, len(packed.tokens)) // context * context
     ids = torch.from_numpy(packed.tokens[:count].astype(np.int64)).view(-1, context)
-    places = np.searchsorted(packed.documents[:, 0], np.arange(count), side="right") - 1
-    documents = torch.from_numpy(places).view(-1, context)
+    which = np.searchsorted(packed.documents[:, 0], np.arange(count), side="right") - 1
+    documents = torch.from_numpy(which).view(-1, context)
     read = [model.codes(ids[start : start + ROWS]) for start in range(0, len(ids), ROWS)]
     for site in read[0]:
         yield [
             Batch(
                 codes[site],
-                ids[number * ROWS : (number + 1) * ROWS].flatten(),
-                documents[number * ROWS : (number + 1) * ROWS].flatten(),
-                start=number * ROWS * context,
+                ids[place * ROWS : (place + 1) * ROWS].flatten(),
+                documents[place * ROWS : (place + 1) * ROWS].flatten(),
+                start=place * ROWS * context,
             )
-            for number, codes in enumerate(read)
+            for place, codes in enumerate(read)
         ]
 
 
@@ -156,6 +182,10 @@ def section(group: Group, figure: Path) -> str:
         f"{settings.width} after blocks {_layers(group)}.",
         _curves_table(group),
         f"![Held-out loss by tokens](../{figure.parent.name}/{figure.name})",
+        "The original with TopK put in and nothing trained, held-out loss "
+        f"({TOKENS // 4:,} tokens, weights in bf16), by what is kept:",
+        markdown_table(["k", "largest values", "largest magnitudes"], put_in(_sparse(group)[0])),
+        "Features on held-out text, means over TopK layers:",
         _features_table(group),
     ]
     return "\n\n".join(parts)
@@ -166,8 +196,12 @@ def _names(corpus: Sequence[str]) -> str:
     return ", ".join(Path(one).name for one in corpus)
 
 
+def _sparse(group: Group) -> list[Run]:
+    return [run for run in group.runs if not run.settings.dense]
+
+
 def _layers(group: Group) -> str:
-    layers = next(load(run.path).model.config.topk_layers for run in group.runs if not run.settings.dense)
+    layers = topk_sites(_sparse(group)[0])
     return f"{layers[0]} to {layers[-1]}"
 
 
@@ -177,7 +211,7 @@ def _curves_table(group: Group) -> str:
     rows = [
         [
             label(content, dense=run.settings.dense),
-            f"{content['n_tokens']:,}",
+            f"{content['n_tokens']:,}" + ("" if run.finished else f" of {run.settings.tokens:,}"),
             f"{content['final']:.3f}",
             "-" if content["recovered"] is None else f"{content['recovered']:.1%}",
             "not reached" if content["reached_after"] is None else f"{content['reached_after']:,}",
@@ -192,14 +226,16 @@ def _curves_table(group: Group) -> str:
 
 
 def _features_table(group: Group) -> str:
-    sparse = [(run, c) for run, c in zip(group.runs, group.contents, strict=True) if not run.settings.dense]
-    found = {"original, TopK put in untrained": features(sparse[0][0], step=0)}
-    found |= {label(content, dense=False): features(run) for run, content in sparse}
+    sparse = _sparse(group)
+    found = {"original, TopK put in untrained": features(sparse[0], step=0)}
+    for run, content in zip(group.runs, group.contents, strict=True):
+        if run in sparse:
+            found[label(content, dense=False)] = features(run, step=newest(run))
     if group.scratch is not None:
-        found["from scratch"] = features(group.scratch)
+        found["from scratch"] = features(group.scratch, step=newest(group.scratch))
     return markdown_table(
         ["", "live neurons", "token entropy, bits"],
-        [[name, f"{one.live:.1%}", f"{one.entropy:.2f}"] for name, one in found.items()],
+        [[name, f"{one.live:.1%}", number(one.entropy)] for name, one in found.items()],
     )
 
 
@@ -214,10 +250,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     images.mkdir(exist_ok=True)
     before, _, _ = given.document.read_text(encoding="utf-8").partition(HEADING)
     parts = [f"{before}{HEADING}"]
-    for number, (name, *runs) in enumerate(given.group):
-        scratch = given.scratch[number] if number < len(given.scratch) else "-"
+    for place, (name, *runs) in enumerate(given.group):
+        scratch = given.scratch[place] if place < len(given.scratch) else "-"
         group = Group.open(name, runs, None if scratch == "-" else scratch)
-        figure = images / f"conversion_{number + 1}.png"
+        figure = images / f"conversion_{place + 1}.png"
         draw(group, figure)
         parts.append(section(group, figure))
     write_text(given.document, "\n\n".join(parts) + "\n")

@@ -170,6 +170,9 @@ def test_the_conversion_report_draws_a_group_and_says_what_was_recovered(
     content = json.loads((runs[0].path / "conversion.json").read_text())
     assert f"| distilled 0.5 | 2,560 | {content['final']:.3f} | {content['recovered']:.1%} |" in text
     assert "| control: no TopK | 2,560 |" in text
+    whole = re.search(r"^\| 32 \| (\S+) \| (\S+) \|$", text, re.MULTILINE)
+    assert whole is not None
+    assert whole[1] == whole[2]  # nothing is dropped
     assert "| from scratch | 10,240 |" in text
     assert "old" not in text
     assert (tmp_path / "images" / "conversion_1.png").stat().st_size > 10_000
