@@ -65,7 +65,7 @@ def features(run: Run, *, step: int | None) -> Features:
 
 
 def put_in(run: Run) -> list[list[str]]:
-    """Return rows (k, loss by value, loss by magnitude) of the original with TopK put in and nothing trained."""
+    """Return rows (k, loss by value, loss by magnitude) of the original with TopK put in, untrained."""
     model = load(run.path, step=0).model
     tokens = Packed.open(run.path / "data", "validation").tokens[: TOKENS // 4]
     width, k = run.settings.width, run.settings.k
@@ -141,9 +141,7 @@ def draw(group: "Group", path: Path) -> None:
         axes.set_ylim(top=max(top, first["original"]) * 1.25)
         axes.set_xlabel("tokens trained on")
         axes.set_ylabel("held-out loss, nats per token")
-        axes.set_title(
-            f"TopK put in untrained: {first['inserted']:.2f} (beyond the edge where not seen)", loc="left"
-        )
+        axes.set_title(f"TopK put in, untrained: loss {first['inserted']:.2f}", loc="left")
         axes.legend(frameon=False)
 
 
@@ -212,6 +210,7 @@ def _curves_table(group: Group) -> str:
         [
             label(content, dense=run.settings.dense),
             f"{content['n_tokens']:,}" + ("" if run.finished else f" of {run.settings.tokens:,}"),
+            f"{content['curve'][-1]['k']}",
             f"{content['final']:.3f}",
             "-" if content["recovered"] is None else f"{content['recovered']:.1%}",
             "not reached" if content["reached_after"] is None else f"{content['reached_after']:,}",
@@ -220,8 +219,17 @@ def _curves_table(group: Group) -> str:
     ]
     if group.scratch is not None:
         tokens, loss = evaluations(group.scratch)[-1]
-        rows.append(["from scratch", f"{tokens:,}", f"{loss:.3f}", "-", f"{tokens:,}"])
-    heads = ["", "tokens", "final loss", "recovered", f"tokens until {target:.3f}, {what}, at the final k"]
+        rows.append(
+            ["from scratch", f"{tokens:,}", f"{group.scratch.settings.k}", f"{loss:.3f}", "-", f"{tokens:,}"]
+        )
+    heads = [
+        "",
+        "tokens",
+        "k by then",
+        "loss",
+        "recovered",
+        f"tokens until {target:.3f}, {what}, at the final k",
+    ]
     return markdown_table(heads, rows)
 
 

@@ -1,10 +1,13 @@
 """The documents: links lead somewhere, and the README's Python runs."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from topklm import build_index, load
+from topklm.cli.main import app
 from topklm.training import Run
 
 ROOT = Path(__file__).parent.parent
@@ -35,9 +38,25 @@ def test_files_named_in_the_text_exist(path: Path) -> None:
         assert (ROOT / name).exists(), name
 
 
-def test_the_readmes_python_runs(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", "docs/start.md"])
+def test_a_newcomers_python_runs(
+    page: str, trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(trained.path, tmp_path / "run")
+    build_index(load(run), tokens=1_000)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
     for block in blocks:
-        exec(compile(block.replace("runs/quickstart", str(trained.path)), "README.md", "exec"), {})  # noqa: S102
+        exec(compile(block.replace("runs/quickstart", str(run)), page, "exec"), {})  # noqa: S102
     assert capsys.readouterr().out
+
+
+def test_every_verb_is_in_the_readme_or_a_how_to() -> None:
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages if page.name != "log.md")
+    verbs = {command.name for command in app.registered_commands}
+    verbs |= {group.name for group in app.registered_groups}
+    assert len(verbs) > 20
+    assert {
+        verb for verb in verbs if f"topklm {verb} " not in text and f"topklm {verb}\n" not in text
+    } == set()

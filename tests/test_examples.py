@@ -4,18 +4,24 @@ import json
 import re
 import runpy
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import torch
 
-from samples import tiny_settings
-from topklm import FeatureIndex, build_index, trace
+from samples import sentences, tiny_settings
+from topklm import FeatureIndex, build_index, load, trace
 from topklm.training import Run, train
 from topklm.training.conversion import conversion_settings
+from topklm.training.run import WEIGHTS
 
-SCRIPT = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "twenty_cards.py"))
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SCRIPT = runpy.run_path(str(EXAMPLES / "twenty_cards.py"))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +125,47 @@ def test_neurons_stand_beside_the_latents_for_the_same_concept(
         assert text.count(f"### random: {heading}") == 1
 
 
+def write_rows(path: Path, licences: list[str]) -> None:
+    rows = [
+        {"text": sentence, "source": "tales", "title": f"T{n}", "author": "Ada", "license": licence}
+        for n, (sentence, licence) in enumerate(zip(sentences(len(licences)), licences, strict=True))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def test_the_demo_is_made_of_free_rows_and_loads_as_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    write_rows(data / "train.parquet", ["CC-BY", "CDLA-Sharing-1.0", "public domain", "CC-BY-NC"] * 60)
+    write_rows(data / "validation.parquet", ["Public Domain", "CC BY-SA"] * 20)
+    small = {"tokenizer": "bpe:320", "width": 64, "k": 8, "depth": 3, "n_nontopk": 1, "heads": 2, "mlp": 64}
+    small |= {"head_dim": 16, "context": 32, "batch_tokens": 64}
+    arguments = ["make_demo.py", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "demo")]
+    arguments += ["--tokens", "640", "--threads", "1", "--settings", json.dumps(small), "--sample", "0.5"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert runpy.run_path(str(EXAMPLES / "make_demo.py"))["main"]() == 0
+    assert set(pq.read_table(tmp_path / "work" / "train.parquet")["license"].to_pylist()) == {
+        "CC-BY",
+        "public domain",
+    }
+    assert len(pq.read_table(tmp_path / "work" / "validation.parquet")) == 20
+    model, _, run = load(tmp_path / "demo")
+    exact = load(tmp_path / "work" / "run").model
+    close = [
+        torch.equal(one, other.to(torch.bfloat16).float())
+        for one, other in zip(model.parameters(), exact.parameters(), strict=True)
+    ]
+    assert close
+    assert all(close)
+    assert (run.path / WEIGHTS).stat().st_size < 0.6 * (tmp_path / "work" / "run" / WEIGHTS).stat().st_size
+    assert FeatureIndex.open(run.path / "index").n_tokens > 0
+    assert str(tmp_path) not in (run.path / "train.json").read_text(encoding="utf-8")
+    assert "- T0, by Ada" in (run.path / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert "license" in (run.path / "README.md").read_text(encoding="utf-8")
+
+
 def scores(*values: float, seed: int, lower: float) -> dict[str, Any]:
     """Scores of a run and of its twin, which differs by `lower`, as `topklm eval --json` prints it."""
     tasks = {
@@ -131,7 +178,7 @@ def scores(*values: float, seed: int, lower: float) -> dict[str, Any]:
 
 def test_the_capabilities_report_says_which_tasks_are_lower(tmp_path: Path) -> None:
     """By hand: -0.03 is three item errors below zero; over seeds -0.03 and 0.01 differ by 0.02 either way."""
-    script = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "capabilities_report.py"))
+    script = runpy.run_path(str(EXAMPLES / "capabilities_report.py"))
     for seed, lower in enumerate((-0.03, 0.01)):
         (tmp_path / f"{seed}.json").write_text(json.dumps(scores(0.7, 0.9, seed=seed, lower=lower)))
     page = tmp_path / "page.md"
@@ -155,7 +202,7 @@ def test_the_capabilities_report_says_which_tasks_are_lower(tmp_path: Path) -> N
 def test_the_conversion_report_draws_a_group_and_says_what_was_recovered(
     text_file: Path, trained: Run, tmp_path: Path
 ) -> None:
-    report = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "conversion_report.py"))
+    report = runpy.run_path(str(EXAMPLES / "conversion_report.py"))
     twin = train(tiny_settings(text_file, dense=True, tokens=5120), tmp_path / "twin")
     runs = []
     for number, changes in enumerate(({"distill": 0.5}, {"dense": True})):
@@ -168,11 +215,11 @@ def test_the_conversion_report_draws_a_group_and_says_what_was_recovered(
     report["main"](given)
     text = page.read_text()
     content = json.loads((runs[0].path / "conversion.json").read_text())
-    assert f"| distilled 0.5 | 2,560 | {content['final']:.3f} | {content['recovered']:.1%} |" in text
+    assert f"| distilled 0.5 | 2,560 | 8 | {content['final']:.3f} | {content['recovered']:.1%} |" in text
     assert "| control: no TopK | 2,560 |" in text
     whole = re.search(r"^\| 32 \| (\S+) \| (\S+) \|$", text, re.MULTILINE)
     assert whole is not None
     assert whole[1] == whole[2]  # nothing is dropped
-    assert "| from scratch | 10,240 |" in text
+    assert "| from scratch | 10,240 | 8 |" in text
     assert "old" not in text
     assert (tmp_path / "images" / "conversion_1.png").stat().st_size > 10_000

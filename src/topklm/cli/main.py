@@ -24,6 +24,7 @@ from . import (
     metrics,
     neuron,
     neurons,
+    push,
     quickstart,
     quiz,
     read,
@@ -70,6 +71,7 @@ app.command("trace", short_help="Follow how neurons form over checkpoints.")(tra
 app.add_typer(sae.app, name="sae", short_help="Train and measure SAEs of the dense twin.")
 app.command("explore", short_help="Open a run in a browser.")(explore.explore)
 app.command("export", short_help="Write an index, or TopK layers, for another tool.")(export.export)
+app.command("push", short_help="Send a run to the Hugging Face hub.")(push.push)
 app.command("info", short_help="Show what a run is.")(info.info)
 
 # Typer carries a click of its own; its base error is found by name wherever it lives.

@@ -76,7 +76,7 @@ def joined(remedy: str) -> Iterator[None]:
     before = _let_terminations_interrupt()
     try:
         yield
-        dist.barrier(_patient())  # nobody leaves while another still needs it
+        wait_for_all()  # nobody leaves while another still needs it
         if ours:
             _groups.clear()
             dist.destroy_process_group()
@@ -193,6 +193,14 @@ def _portable(error: Exception) -> Exception:
     from .errors import TopKLMError
 
     return type(error)(str(error)) if isinstance(error, TopKLMError) else RuntimeError(str(error))
+
+
+def wait_for_all() -> None:
+    """Return when every process has come this far."""
+    if place().size > 1:
+        import torch.distributed as dist
+
+        dist.barrier(_patient())
 
 
 def added_up(values: "Tensor") -> "Tensor":

@@ -175,8 +175,6 @@ class Tracer(TrainerCallback):
         weights = {name: value.to(torch.bfloat16) for name, value in whole_weights(model).items()}
         if not is_main():
             return
-        if model.config.tie_word_embeddings:
-            del weights["lm_head.weight"]  # the embedding's, which is there already
         model.save_pretrained(partial, state_dict=weights)
         config = read_json(partial / "config.json")
         write_json(partial / "config.json", {**config, "dtype": "bfloat16"})  # not the model's fp32

@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError
-from ..model import TopKLMConfig
+
+if TYPE_CHECKING:
+    from ..model import TopKLMConfig
 
 ANNEALS = ("none", "k", "blend")
 LARGEST = {
@@ -175,11 +177,13 @@ class TrainSettings:
         """Whether training has to follow which neurons fire, to keep them alive."""
         return not self.dense and bool(self.lift or self.aux_loss or self.revive)
 
-    def model_config(self, **given: Any) -> TopKLMConfig:
+    def model_config(self, **given: Any) -> "TopKLMConfig":
         """Build the model's configuration; `given` holds the vocabulary's size, special tokens and the like.
 
         Raises InputError where the fields do not fit each other.
         """
+        from ..model import TopKLMConfig
+
         sizes = {
             "hidden_size": self.width,
             "num_hidden_layers": self.depth,

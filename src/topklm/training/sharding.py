@@ -64,11 +64,14 @@ def full(parameter: Tensor) -> Tensor:
     return parameter.full_tensor() if isinstance(parameter, DTensor) else parameter
 
 
-def whole_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Return a model's state with every tensor whole; see `whole`."""
+def whole_weights(model: Any) -> dict[str, Tensor]:
+    """Return a model's state with every tensor whole, one that is used twice but once; see `whole`."""
     split_again(model)
-    weights: dict[str, Tensor] = whole(dict(model.state_dict()))
-    return weights
+    weights = dict(model.state_dict())
+    if model.config.tie_word_embeddings:
+        del weights["lm_head.weight"]  # the embedding's, which is there already
+    gathered: dict[str, Tensor] = whole(weights)
+    return gathered
 
 
 def split_optimizer_state(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:

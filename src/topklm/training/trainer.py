@@ -165,7 +165,7 @@ class TopKTrainer(Trainer):
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write the weights; the main process does."""
-        weights = whole_weights(cast("nn.Module", self.model))
+        weights = whole_weights(self.model)
         if self.args.should_save:
             self._save(output_dir, state_dict=weights)
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from ..core.errors import RunError
-from ..data.tokenizer import fingerprint
 from .run import Loaded, Run, load
 
 
@@ -18,6 +17,8 @@ def open_twin(run: Run, twin: Path | str | None = None, *, step: int | None = No
     step: a tracing checkpoint instead of the final weights. Raises RunError where there is none, or what
     is there has TopK layers, another tokenizer, or another training text.
     """
+    from ..data.tokenizer import fingerprint
+
     directory = twin_directory(run, twin)
     if not directory.is_dir():
         raise RunError(
