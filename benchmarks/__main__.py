@@ -6,6 +6,7 @@ from .attention import attention
 from .generation import decoding, generation
 from .index import asking, index, memory
 from .pairs import record
+from .scaling import scaling
 from .steering import steering
 from .topk import grid, reading, steps, topk
 from .tracing import tracing
@@ -27,6 +28,7 @@ BENCHMARKS = {
         memory,
         steering,
         tracing,
+        scaling,
     )
 }
 

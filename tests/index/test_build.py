@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from jobs import torchrun
 from samples import tiny_settings
 from topklm.core.errors import CorpusError, DiskFullError, InputError, Interrupted, RunError
 from topklm.core.files import locked
@@ -221,6 +222,40 @@ def test_several_processes_on_shards_are_as_one(
     assert joining.wait() == 0
     assert differing(whole, FeatureIndex.open(out, verify=True)) == []
     assert {**FeatureIndex.open(out).about} == {**whole.about}
+
+
+@pytest.mark.slow
+def test_two_processes_under_torchrun_are_as_one(
+    whole: FeatureIndex, trained: Run, text_file: Path, tmp_path: Path
+) -> None:
+    script, out = tmp_path / "script.py", tmp_path / "index"
+    script.write_text(CODE)
+    done = torchrun(str(script), str(trained.path), str(text_file), str(out), "all")
+    assert done.returncode == 0, done.stderr
+    built = FeatureIndex.open(out, verify=True)
+    assert differing(whole, built) == []
+    assert {**built.about} == {**whole.about}
+
+
+def test_parts_of_machines_without_a_shared_disk_join_to_the_same_index(
+    whole: FeatureIndex,
+    build: Callable[..., FeatureIndex],
+    trained: Run,
+    text_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number in (1, 2):
+        text = tmp_path / f"text-{number}.txt"  # each machine has the text somewhere else
+        shutil.copy(text_file, text)
+        build_shard(trained, (number, 2), data=str(text), out=tmp_path / f"machine-{number}", **ARGUMENTS)
+    machines = [tmp_path / "machine-1", tmp_path / "machine-2"]
+    with pytest.raises(InputError, match="holds no unfinished index"):
+        build(join=[tmp_path / "machine-3"])
+    with pytest.raises(InputError, match=r"machine-1 holds parts of another index: request sample is 1\.0"):
+        build("sampled", sample=0.5, join=machines)
+    monkeypatch.delattr("topklm.index.build.make_part")  # none is to be made
+    assert differing(whole, build(join=machines)) == []
 
 
 def test_shards_in_turn_are_as_one(

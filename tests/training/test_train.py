@@ -39,7 +39,7 @@ def test_a_run_holds_what_it_promises(trained: Run) -> None:
     assert set(trained.about["versions"]) == {
         "topklm", "torch", "transformers", "accelerate", "tokenizers", "numpy",
     }  # fmt: skip
-    assert set(trained.about["machine"]) == {"device", "precision", "attention", "threads"}
+    assert set(trained.about["machine"]) == {"device", "precision", "attention", "threads", "processes"}
     assert (
         trained.about["corpus"]["train"]["documents"] + trained.about["corpus"]["validation"]["documents"]
         == 400
@@ -321,14 +321,6 @@ def test_a_compiled_run_trains_too(text_file: Path, tmp_path: Path) -> None:
     torch.compiler.reset()
     run = train(tiny_settings(text_file, tokens=5 * 256, compile=True), tmp_path / "run")
     assert run.finished
-
-
-def test_several_processes_are_refused_in_words(
-    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match="several processes"):
-        train(tiny_settings(text_file), tmp_path / "run")
 
 
 def test_validation_text_comes_from_where_it_is_given(text_file: Path, tmp_path: Path) -> None:

@@ -43,11 +43,19 @@ def index(
             "without --shard joins them.",
         ),
     ] = None,
+    join: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Take the parts that --shard made in DIR, on a machine without a shared disk; repeatable.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Index what every neuron of a run does on a text.
 
     Interrupted at any time, the same command goes on with what is done.
+    Several processes: torchrun --nproc_per_node 8 -m topklm index ... (docs/scaling.md)
     """
     from ..index import build_index, build_shard
 
@@ -65,10 +73,12 @@ def index(
     }
     with resumable():
         if shard is not None:
+            if join:
+                raise InputError("give --shard or --join, not both")
             build_shard(path, parse_shard(shard), **options)
             say(f"share {shard} is done; when all are, the same command without --shard joins them")
             return
-        built = build_index(path, **options)
+        built = build_index(path, join=join or (), **options)
     if as_json:
         put_json({"run": path, "index": str(built.path), "seeds": [seed], **built.about})
     else:

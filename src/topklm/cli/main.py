@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from ..core.errors import InputError, TopKLMError
+from ..core.processes import may_speak
 from . import (
     compare,
     convert,
@@ -34,7 +35,7 @@ from . import (
     trace,
     train,
 )
-from .output import say
+from .output import complain
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -109,10 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return bad_input(str(error))
     except TopKLMError as error:
-        say(f"topklm: {error}")
+        last_words(str(error))
         return INTERRUPTED if type(error).__name__ == "Interrupted" else FAILED
     except (KeyboardInterrupt, typer.Abort):
-        say("topklm: interrupted")
+        last_words("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         return reader_is_gone()
@@ -129,8 +130,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def bad_input(message: str) -> int:
     """Say what is wrong with the input, in one line."""
-    say(f"topklm: {' '.join(message.split())}")
+    last_words(message)
     return BAD_INPUT
+
+
+def last_words(message: str) -> None:
+    """Say in one line why this ends; of several processes that end, one does."""
+    if may_speak():
+        complain(f"topklm: {' '.join(message.split())}")
 
 
 def reader_is_gone() -> int:

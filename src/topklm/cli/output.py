@@ -9,6 +9,7 @@ import typer
 
 from ..core.errors import Interrupted
 from ..core.files import finite
+from ..core.processes import is_main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +48,13 @@ def _decimal_number(text: str) -> float:
 
 
 def say(message: str) -> None:
-    """Print one message line on standard error."""
+    """Print one message line on standard error; of several processes, the main one does."""
+    if is_main():
+        complain(message)
+
+
+def complain(message: str) -> None:
+    """Print one message line on standard error, whichever process this is."""
     sys.stderr.write(message.rstrip("\n") + "\n")
     sys.stderr.flush()
 
@@ -62,8 +69,9 @@ def resumable() -> "Iterator[None]":
 
 
 def put(text: str) -> None:
-    """Print a result on standard output."""
-    sys.stdout.write(text + "\n")
+    """Print a result on standard output; of several processes, the main one does."""
+    if is_main():
+        sys.stdout.write(text + "\n")
 
 
 def put_json(content: Any) -> None:
@@ -84,11 +92,11 @@ def put_drawing(draw: "Callable[[bool, int | None], Text]") -> None:
     console.print(draw(colour, console.width if console.is_terminal else None), soft_wrap=True)
 
 
-def error_console() -> "Console":
-    """Return a console on standard error, for progress bars."""
+def error_console() -> "Console | None":
+    """Return a console on standard error, for progress bars; None but in the main process."""
     from rich.console import Console
 
-    return Console(stderr=True)
+    return Console(stderr=True) if is_main() else None
 
 
 def number(estimate: "Estimate", digits: int = 3) -> str:

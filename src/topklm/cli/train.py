@@ -88,6 +88,15 @@ def train(
     compile_model: Annotated[
         bool, typer.Option("--compile", help="Compile the model with torch.compile.")
     ] = False,
+    device_tokens: Annotated[
+        int | None, whole("Tokens a device takes at once, the rest of a step in turns; 0: all.")
+    ] = None,
+    fsdp: Annotated[
+        bool, typer.Option("--fsdp", help="Split weights and optimizer over the processes (FSDP2).")
+    ] = False,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Compute activations twice: less memory, more time.")
+    ] = False,
     evaluations: Annotated[int | None, whole("Held-out evaluations.")] = None,
     full_checkpoints: Annotated[int | None, whole("Points to resume from.")] = None,
     trace_checkpoints: Annotated[
@@ -101,6 +110,7 @@ def train(
     """Train a TopK language model, or its dense twin (--dense), on any text.
 
     Interrupted at any time, it goes on with: topklm train --resume --out DIR
+    Several processes: torchrun --nproc_per_node 8 -m topklm train ... (docs/scaling.md)
     """
     named = {
         "data": data,
@@ -137,6 +147,9 @@ def train(
         "attention": attention,
         "threads": threads,
         "compile": compile_model or None,
+        "device_tokens": device_tokens,
+        "fsdp": fsdp or None,
+        "recompute": recompute or None,
         "evaluations": evaluations,
         "full_checkpoints": full_checkpoints,
         "trace_checkpoints": trace_checkpoints,

@@ -6,6 +6,7 @@
     │   ├── RunError                     a run directory: none, another's, busy, damaged
     │   └── DiskFullError                no space left where a result should go
     ├── TrainingError                    training cannot go on: a loss that is not finite; exit code 1
+    ├── LostProcessError                 another process of the job ended or does not answer; exit code 1
     └── Interrupted                      stopped by Ctrl-C or SIGTERM, what was done is kept; exit code 130
 
 A broken promise of our own is an `assert`, never one of these.
@@ -34,6 +35,10 @@ class DiskFullError(InputError):
 
 class TrainingError(TopKLMError):
     """Training cannot go on."""
+
+
+class LostProcessError(TopKLMError):
+    """Another process of the same job ended or does not answer; what was done is kept."""
 
 
 class Interrupted(TopKLMError):

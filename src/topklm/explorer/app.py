@@ -1,7 +1,5 @@
 """The web application: routers put together, files served, errors answered for people and for programs."""
 
-import sys
-import traceback
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -16,6 +14,7 @@ from ..core.errors import InputError, TopKLMError
 from .api import neuronpedia
 from .api import routers as api_routers
 from .live import Desk, Full
+from .logs import Log
 from .pages import routers as page_routers
 from .render import answer, shades
 from .security import HOSTS, Guard
@@ -28,8 +27,18 @@ JSON = (API, "/v1/")
 """Where programs ask."""
 
 
-def create_app(workspace: Workspace, *, hosts: frozenset[str] = HOSTS) -> FastAPI:
+def create_app(
+    workspace: Workspace,
+    *,
+    hosts: frozenset[str] = HOSTS,
+    addresses: bool = False,
+    token: str | None = None,
+    log_prompts: bool = False,
+) -> FastAPI:
     """Make the application for one run. hosts: names under which it answers, without a port.
+
+    addresses: whether it also answers under any address in numbers. token: what everyone must know.
+    log_prompts: whether logs may hold what people write.
 
     app = create_app(Workspace("runs/quickstart"))
     """
@@ -42,6 +51,7 @@ def create_app(workspace: Workspace, *, hosts: frozenset[str] = HOSTS) -> FastAP
         redoc_url=None,
     )
     app.state.workspace = workspace
+    app.state.log = Log(prompts=log_prompts)
     app.state.desk = Desk(write)
     for router in api_routers:
         app.include_router(router, prefix=API)
@@ -54,7 +64,7 @@ def create_app(workspace: Workspace, *, hosts: frozenset[str] = HOSTS) -> FastAP
         return PlainTextResponse(shades(), media_type="text/css")
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Guard, hosts=hosts, addresses=addresses, token=token)
     _answer_errors(app, workspace)
     return app
 
@@ -101,6 +111,4 @@ def _answer_errors(app: FastAPI, workspace: Workspace) -> None:
 
     @app.exception_handler(Exception)
     def unknown(request: Request, error: Exception) -> Response:
-        traceback.print_exception(error, file=sys.stderr)
-        message = "Something went wrong here. The terminal that runs the explorer says what."
-        return told(request, 500, "That failed", message)
+        return told(request, 500, "That failed", app.state.log.failed(error))

@@ -19,6 +19,7 @@ PAGES = (
     ("", "Overview"),
     ("neurons", "Neurons"),
     ("read", "Read"),
+    ("steer", "Steer"),
     ("compare", "Compare"),
     ("trace", "Trace"),
 )

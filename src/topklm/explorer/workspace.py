@@ -17,6 +17,7 @@ from ..training import Run
 from .notes import Notes
 
 if TYPE_CHECKING:
+    from ..comparison.outcome import Comparison
     from ..comparison.result import Result
     from ..features import SteerableSource
     from ..features.reading import Reading
@@ -168,6 +169,19 @@ class Workspace:
             return read_result(path)
 
         return self._current("metrics", [path], open_it)
+
+    def comparison(self) -> "Comparison":
+        """Read the verdicts on the run's claims. Raises Missing where it was not compared."""
+        path = self.run.path / "comparison" / "results.json"
+        if not path.is_file():
+            raise Missing("The claims about this run are not decided yet.", f"topklm compare {self.name}")
+
+        def open_it() -> "Comparison":
+            from ..comparison.outcome import read_comparison
+
+            return read_comparison(path)
+
+        return self._current("comparison", [path], open_it)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -14,10 +14,12 @@ from rich.console import Console
 
 from ..core.errors import InputError, Interrupted, RunError
 from ..core.files import PARTIAL, disk_full_is_said, existing, locked, read_json, remove_partial, write_json
+from ..core.processes import joined, on_main, place, wait_for_all
 from ..core.progress import counted
 from ..features import FeatureSource
 from ..features.capture import BATCH_TOKENS, batch_rows, capture
 from ..training import Loaded, Run, load
+from .elsewhere import take_parts
 from .feature_index import FeatureIndex
 from .finish import finish
 from .firings import LARGEST_PART
@@ -43,6 +45,7 @@ def build_index(
     sample: float = 1.0,
     out: Path | str | None = None,
     effects: bool = True,
+    join: Sequence[Path | str] = (),
     say: Say = lambda message: None,
     console: Console | None = None,
 ) -> FeatureIndex:
@@ -53,10 +56,12 @@ def build_index(
     validation text. tokens: stop after the document that reaches this many. sample: the share of
     documents whose firings are kept, chosen by hash; counts, sums, histograms, token mass and examples
     are those of the whole text all the same. out: the index's directory; default `index` in the run, or
-    `index-SOURCE`. effects: measure which output tokens each feature promotes and suppresses.
+    `index-SOURCE`. effects: measure which output tokens each feature promotes and suppresses. join:
+    directories where `build_shard` made parts of the same index on machines that share no disk with this one.
 
-    Killed at any instant, the directory holds no index, and the same call goes on with the parts that are
-    whole. Raises InputError (RunError, CorpusError, DiskFullError) where model, text, directory or disk do
+    Started by torchrun, each process makes its share of the parts, and the first joins them. Killed at any
+    instant, the directory holds no index, and the same call goes on with the parts that are whole. Raises
+    InputError (RunError, CorpusError, DiskFullError) where model, text, directory or disk do
     not allow it, Interrupted after Ctrl-C.
 
         index = build_index("runs/quickstart", tokens=100_000)
@@ -75,29 +80,26 @@ def build_index(
         say=say,
         console=console,
     )
-    with build.writing():
-        if not build.is_done():
-            build.plan()
-            build.make_parts(range(build.cut.count(build.n_tokens)))
-            build.finish()
+    with joined("the same call goes on from what is done"):
+        here = place()
+        if here.size > 1:
+            build.share(here.rank, here.size)
+            wait_for_all()
+        on_main(lambda: build.complete([Path(one) for one in join]))
     return FeatureIndex.open(build.out)
 
 
 def build_shard(run: Subject, shard: tuple[int, int], **options: Any) -> None:
     """Make one of several equal shares of an index's parts; options as in `build_index`.
 
-    shard: (i, n), the i-th of n, counted from 1. Shards may run at the same time, on machines that share
-    the directory; afterwards `build_index` with the same options makes what is missing and joins them.
-    The result is that of a single process.
+    shard: (i, n), the i-th of n, counted from 1. Shards may run at the same time; afterwards `build_index`
+    with the same options makes what is missing and joins them, with `join` where machines share no disk. The
+    result is that of a single process.
     """
     number, count = shard
     if not 1 <= number <= count:
         raise InputError(f"shard {number}/{count} is not allowed; choose 1/N to N/N")
-    build = _Build(run, **options)
-    with build.writing(shared=True):
-        if not build.is_done():
-            build.plan()
-            build.make_parts(range(number - 1, build.cut.count(build.n_tokens), count))
+    _Build(run, **options).share(number - 1, count)
 
 
 class _Build:
@@ -179,6 +181,23 @@ class _Build:
             shutil.rmtree(self.work, ignore_errors=True)
             if remove:
                 shutil.rmtree(self.out)
+
+    def share(self, first: int, step: int) -> None:
+        """Make every `step`-th part from `first` on, next to others who make the rest."""
+        with self.writing(shared=True):
+            if not self.is_done():
+                self.plan()
+                self.make_parts(range(first, self.cut.count(self.n_tokens), step))
+
+    def complete(self, elsewhere: Sequence[Path]) -> None:
+        """Take the parts made elsewhere, make those that are missing, and join all."""
+        with self.writing():
+            if not self.is_done():
+                self.plan()
+                for directory in elsewhere:
+                    take_parts(directory, self.out)
+                self.make_parts(range(self.cut.count(self.n_tokens)))
+                self.finish()
 
     def is_done(self) -> bool:
         """Tell whether the index is there already. Raises InputError where another one is."""

@@ -7,6 +7,7 @@ import torch
 from transformers import TrainingArguments
 
 from ..core.errors import InputError
+from ..core.processes import is_main, place
 from ..data import Blocks
 from .run import Run
 
@@ -17,12 +18,13 @@ WORK = ".partial-work"
 def training_arguments(run: Run, *, evaluate_first: bool) -> TrainingArguments:
     """Translate a run's settings into the Trainer's arguments."""
     settings, machine = run.settings, run.machine
+    blocks, times = settings.portion(place().size)
     arguments = TrainingArguments(
         output_dir=str(run.path / "checkpoints" / WORK),
         max_steps=settings.steps,
-        per_device_train_batch_size=settings.device_blocks,
-        per_device_eval_batch_size=settings.device_blocks,
-        gradient_accumulation_steps=settings.batch_blocks // settings.device_blocks,
+        per_device_train_batch_size=blocks,
+        per_device_eval_batch_size=blocks,
+        gradient_accumulation_steps=times,
         learning_rate=settings.lr,
         lr_scheduler_type="cosine_with_min_lr",
         lr_scheduler_kwargs={"min_lr_rate": 0.1},
@@ -34,6 +36,9 @@ def training_arguments(run: Run, *, evaluate_first: bool) -> TrainingArguments:
         bf16=machine.precision == "bf16",
         use_cpu=machine.device == "cpu",
         torch_compile=settings.compile,
+        ddp_backend="gloo" if place().size > 1 and machine.device == "cpu" else None,
+        ddp_find_unused_parameters=False,
+        ddp_broadcast_buffers=False,  # they are rotary angles, and counts that each process keeps itself
         dataloader_pin_memory=machine.device == "cuda",
         seed=settings.seed,
         eval_on_start=evaluate_first,
@@ -52,7 +57,7 @@ def training_arguments(run: Run, *, evaluate_first: bool) -> TrainingArguments:
 
 def trackers(run: Run) -> list[Any]:
     """Make the TensorBoard callback, if asked for; the Trainer would log where we sweep."""
-    if "tensorboard" not in run.settings.report_to:
+    if "tensorboard" not in run.settings.report_to or not is_main():
         return []
     from torch.utils.tensorboard import SummaryWriter
     from transformers.integrations.integration_utils import TensorBoardCallback

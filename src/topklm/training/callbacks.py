@@ -13,10 +13,12 @@ import torch
 from transformers import TrainerCallback
 
 from ..core.files import PARTIAL, read_json, seal, write_json, write_text
+from ..core.processes import any_of, is_main
 from ..data.tokenizer import boundary_id
 from .run import read_metrics
 from .schedules import evenly, sparsity_at, trace_steps
 from .settings import TrainSettings
+from .sharding import is_sharded, split_again, whole_weights
 from .stream import by_layer
 
 if TYPE_CHECKING:
@@ -54,7 +56,8 @@ class Pace(TrainerCallback):
         control.should_log = step in self.logs
         control.should_evaluate = step in self.evaluations
         control.should_save = step in self.saves
-        if self.stopping:
+        if any_of(self.stopping):
+            self.stopping = True  # all processes end after the same step
             control.should_log = control.should_save = control.should_training_stop = True
 
     def set_sparsity(self, model: Any, step: int) -> None:
@@ -108,7 +111,8 @@ class Recorder(TrainerCallback):
     def rewind(self, step: int) -> None:
         """Drop the lines after `step` (all of them for -1), and go on from there."""
         rows = [row for row in read_metrics(self.path) if row["step"] <= step]
-        write_text(self.path, "".join(json.dumps(row) + "\n" for row in rows))
+        if is_main():
+            write_text(self.path, "".join(json.dumps(row) + "\n" for row in rows))
         self.seconds = self.logged_seconds = max((row.get("seconds", 0.0) for row in rows), default=0.0)
         self.logged_step = max(0, step)
 
@@ -135,8 +139,12 @@ class Recorder(TrainerCallback):
         elif "eval_loss" in logs:
             row["eval_loss"] = logs["eval_loss"]
             row |= by_layer(logs)
-            row["sample"] = self.sample(kwargs["model"])
+            if is_main() or is_sharded(kwargs["model"]):
+                row["sample"] = self.sample(kwargs["model"])
+                split_again(kwargs["model"])
         else:
+            return
+        if not is_main():
             return
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
@@ -164,9 +172,9 @@ class Tracer(TrainerCallback):
     def keep(self, step: int, model: Any) -> None:
         """Write one checkpoint beside, then give it its name."""
         partial = self.directory / f"{PARTIAL}trace-{step}"
-        weights = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items()}
-        if model.config.tie_word_embeddings:
-            del weights["lm_head.weight"]  # the embedding's, which is there already
+        weights = {name: value.to(torch.bfloat16) for name, value in whole_weights(model).items()}
+        if not is_main():
+            return
         model.save_pretrained(partial, state_dict=weights)
         config = read_json(partial / "config.json")
         write_json(partial / "config.json", {**config, "dtype": "bfloat16"})  # not the model's fp32

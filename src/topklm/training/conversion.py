@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.errors import InputError, RunError
 from ..core.files import read_json, write_json
+from ..core.processes import on_main
 from .prepare import settings_of, with_absolute_paths
 from .pretrained import SIZES, pretrained_config
 from .run import Run
@@ -71,7 +72,7 @@ def record_insertion(run: Run, trainer: Any) -> None:
             trainer.get_eval_dataloader(), description=name, prediction_loss_only=True
         )
         losses[name] = output.metrics["eval_loss"]
-    write_json(run.path / FILE, {"format": FORMAT, **losses})
+    on_main(lambda: write_json(run.path / FILE, {"format": FORMAT, **losses}))
 
 
 def write_conversion(run: Run, *, recover: float | None = None) -> dict[str, Any]:

@@ -1,10 +1,7 @@
 """Train a model from settings, or resume one: the whole path, top to bottom."""
 
-import importlib.metadata
-import importlib.util
-import os
 import shlex
-import shutil
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,19 +10,13 @@ import torch
 from rich.console import Console
 from transformers import set_seed
 
-from .. import __version__
-from ..core.errors import InputError, Interrupted, RunError
+from ..core.errors import Interrupted
 from ..core.files import (
-    PARTIAL,
-    disk_full_is_said,
-    existing,
     flush,
-    locked,
     make_readable,
-    remove_partial,
-    write_json,
 )
 from ..core.memory import keep_freed_memory
+from ..core.processes import joined, on_main, place, told_by_main
 from ..data import Blocks, Packed
 from ..data.corpus import Corpus
 from ..data.tokenizer import boundary_id, vocabulary_size
@@ -34,12 +25,14 @@ from .alive import Alive
 from .arguments import check_trackers, spread, trackers, training_arguments
 from .callbacks import Pace, Recorder, Tracer, sampler
 from .conversion import record_insertion, write_conversion
+from .directory import begin, go_on, opened, sweep, tidy
 from .machine import Machine
-from .prepare import Say, find_corpora, prepare, with_absolute_paths
-from .pretrained import STORED, check_sizes, pretrained_config, started_from_source, stored_original
+from .prepare import Say, prepare, with_absolute_paths
+from .pretrained import check_sizes, pretrained_config, started_from_source, stored_original
 from .progress import ProgressBar
-from .run import FORMAT, Run, quiet_transformers
+from .run import Run, quiet_transformers
 from .settings import TrainSettings
+from .sharding import shard, whole_weights
 from .trainer import Shuffled, TopKTrainer
 
 
@@ -59,51 +52,29 @@ def train(
         run = train(preset("tiny", data=["books.parquet"]), "runs/books")
     """
     out = Path(out)
-    refuse_several_processes()
+    settings.portion(place().size)
     settings.model_config(vocab_size=SMALL)  # wrong sizes are said before anything is written
     if settings.source:
         check_sizes(settings, pretrained_config(settings.source))
     check_trackers(settings.report_to)
     settings = with_absolute_paths(settings)
-    corpora = find_corpora(settings)
-    if (out / "train.json").is_file():
-        raise RunError(f"{out} holds a run already; go on with --resume, or choose another directory")
-    if os.path.lexists(out) and not (out.is_dir() and is_as_good_as_empty(out)):
-        raise RunError(f"{out} exists already; choose another directory")
-    is_new = not out.exists()
-    with disk_full_is_said(existing(out)):
-        out.mkdir(parents=True, exist_ok=True)
-        with locked(out):
-            about = {
-                "format": FORMAT,
-                "settings": settings.as_json(),
-                "steps": settings.steps,
-                "versions": versions(),
-                "machine": Machine.for_settings(settings).as_json(),
-            }
-            write_json(out / "train.json", about)
-            run = Run(out)
-            try:
-                return _run(run, corpora, say=say, console=console)
-            except InputError:
-                if not (out / "metrics.jsonl").exists():  # nothing is trained: leave no dead directory
-                    clear(out, remove=is_new)
-                raise
+    with joined(f"go on with: {how_to_resume(out)}"), ExitStack() as held:
+        corpora = on_main(lambda: begin(settings, out, held))
+        return _run(opened(out), corpora, say=say, console=console)
 
 
 def resume(out: Path | str, *, say: Say = lambda message: None, console: Console | None = None) -> Run:
     """Go on with the run in `out` from its newest sound checkpoint, or from the start.
 
-    A finished run is returned as it is. Raises as `train` does, and RunError where there is no run.
+    Any number of processes can go on with it. A finished run is returned as it is. Raises as `train` does,
+    and RunError where there is no run.
     """
-    refuse_several_processes()
-    run = Run(out)
-    with disk_full_is_said(run.path), locked(run.path):
-        if run.finished:
-            say(f"{out} is finished already, at step {run.settings.steps}: nothing to do")
-            tidy(run)
-            return run
-        return _run(run, None, say=say, console=console)
+    with joined(f"go on with: {how_to_resume(out)}"), ExitStack() as held:
+        if told_by_main(lambda: go_on(Run(out), held)):
+            return _run(opened(out), None, say=say, console=console)
+        run = opened(out)
+        say(f"{out} is finished already, at step {run.settings.steps}: nothing to do")
+        return run
 
 
 SMALL = 300  # a vocabulary for checking sizes before the tokenizer exists
@@ -116,9 +87,11 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: 
     keep_freed_memory()
     try:
         with quiet_transformers():
-            sweep(run)
-            tokenizer, training, held_out = prepare(run, corpora, say=say, console=console)
+            prepared = on_main(lambda: swept_and_prepared(run, corpora, say=say, console=console))
+            run = Run(run.path)  # what preparing has noted
+            tokenizer, training, held_out = prepared or prepare(run, None)
             if settings.source:
+                on_main(lambda: stored_original(run))
                 model = started_from_source(run, tokenizer, attention=machine.attention)
             else:
                 model = new_model(settings, tokenizer, attention=machine.attention)
@@ -126,7 +99,7 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: 
             _fit(run, model, tokenizer, (training, held_out), say=say, console=console)
             finish(run, model)
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; go on with: {how_to_resume(run)}") from None
+        raise Interrupted(f"interrupted; go on with: {how_to_resume(run.path)}") from None
     finally:
         torch.set_num_threads(threads)
     return Run(run.path)
@@ -170,10 +143,14 @@ def _fit(
     settings = run.settings
     training, held_out = (Blocks(part, settings.context) for part in parts)
     length = settings.steps * settings.batch_blocks
-    checkpoint, step = newest_checkpoint(run, say=say)
+    checkpoint, step = told_by_main(lambda: newest_checkpoint(run, say=say))
     alive = Alive(model, settings) if settings.watches_neurons else None
     if alive is not None and checkpoint is not None:
         alive.restore(checkpoint)
+    if settings.recompute:
+        model.gradient_checkpointing_enable()  # type: ignore[no-untyped-call]
+    if settings.fsdp and place().size > 1:
+        shard(model, device=run.machine.device, weights=checkpoint)
     pace = Pace(settings)
     recorder = Recorder(run.path / "metrics.jsonl", settings, sampler(tokenizer, seed=settings.seed))
     recorder.rewind(-1 if checkpoint is None else step)
@@ -201,11 +178,14 @@ def _fit(
         if console is not None:
             recorder.shown = stack.enter_context(ProgressBar(console, steps=settings.steps))
         stack.enter_context(pace.stopped_by_signals())
+        stack.enter_context(warnings.catch_warnings())
+        # torch calls the argument by another name from 2.13 on; accelerate passes the old one.
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if pace.stopping and trainer.state.global_step < settings.steps:
         raise Interrupted(
             f"interrupted at step {trainer.state.global_step} of {settings.steps}; "
-            f"go on with: {how_to_resume(run)}"
+            f"go on with: {how_to_resume(run.path)}"
         )
     if alive is not None:
         alive.leave()
@@ -227,10 +207,16 @@ def newest_checkpoint(run: Run, *, say: Say) -> tuple[Path | None, int]:
 
 def finish(run: Run, model: TopKLMForCausalLM) -> None:
     """Put the final model into the run, weights last, and drop what was only needed to resume."""
+    weights = whole_weights(model)
+    on_main(lambda: write_final(run, model, weights))
+
+
+def write_final(run: Run, model: TopKLMForCausalLM, weights: dict[str, torch.Tensor]) -> None:
+    """Write the final model's files, the weights last, and tidy."""
     if run.settings.source:
         write_conversion(run)
     written = run.path / ".partial-final"
-    model.save_pretrained(written)
+    model.save_pretrained(written, state_dict=weights)
     for path in sorted(written.iterdir(), key=lambda path: path.suffix == ".safetensors"):
         make_readable(path)
         flush(path)
@@ -238,24 +224,12 @@ def finish(run: Run, model: TopKLMForCausalLM) -> None:
     tidy(run)
 
 
-def tidy(run: Run) -> None:
-    """Delete what a finished run no longer needs."""
+def swept_and_prepared(
+    run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: Console | None
+) -> tuple[Any, Packed, Packed]:
+    """Delete what a killed process left half-written, then get tokenizer and text."""
     sweep(run)
-    for _, path in run.checkpoints("full"):
-        shutil.rmtree(path)
-    shutil.rmtree(run.path / STORED, ignore_errors=True)
-
-
-def sweep(run: Run) -> None:
-    """Delete what a killed process left half-written."""
-    for directory in (run.path, run.path / "checkpoints", run.path / "data"):
-        remove_partial(directory)
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that can change a run's numbers."""
-    names = ("torch", "transformers", "accelerate", "tokenizers", "numpy")
-    return {"topklm": __version__, **{name: importlib.metadata.version(name) for name in names}}
+    return prepare(run, corpora, say=say, console=console)
 
 
 def describe(model: TopKLMForCausalLM, settings: TrainSettings, machine: Machine, training: Packed) -> str:
@@ -266,31 +240,10 @@ def describe(model: TopKLMForCausalLM, settings: TrainSettings, machine: Machine
         f"{size:.1f}M parameters, width {settings.width}, {kept}; {settings.steps:,} steps of "
         f"{settings.batch_tokens:,} tokens, {len(training.tokens):,} packed; {machine.device}, "
         f"{machine.precision}, {machine.attention} attention, {machine.threads} threads"
+        + (f" in each of {machine.processes} processes" if machine.processes > 1 else "")
     )
 
 
-def refuse_several_processes() -> None:
-    """Raise InputError under torchrun: the files of a run are written by one process."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError("training with several processes is not supported yet; start one")
-
-
-def is_as_good_as_empty(directory: Path) -> bool:
-    """Tell whether a directory holds only what a process leaves that is killed at its very start."""
-    return all(path.name == ".lock" or path.name.startswith(PARTIAL) for path in directory.iterdir())
-
-
-def clear(directory: Path, *, remove: bool) -> None:
-    """Empty a directory that we filled, and remove it if we made it."""
-    for path in directory.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    if remove:
-        directory.rmdir()
-
-
-def how_to_resume(run: Run) -> str:
+def how_to_resume(out: Path | str) -> str:
     """Write the command that goes on with a run."""
-    return f"topklm train --resume --out {shlex.quote(str(run.path))}"
+    return f"topklm train --resume --out {shlex.quote(str(out))}"

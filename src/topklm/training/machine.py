@@ -6,17 +6,23 @@ from typing import Any
 
 import torch
 
+from ..core.processes import place
 from .settings import TrainSettings
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The choices a run was made with; resuming keeps them, so that its numbers stay the same."""
+    """The choices a run was made with; resuming keeps them, so that its numbers stay the same.
+
+    With another number of processes numbers change in their last digits anyway, so threads may too.
+    """
 
     device: str
     precision: str
     attention: str
     threads: int
+    """CPU threads of each process."""
+    processes: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
@@ -34,7 +40,9 @@ class Machine:
         attention = settings.attention
         if attention == "auto":
             attention = best_attention(device, precision, settings.context)
-        return cls(device, precision, attention, settings.threads or available_threads())
+        here = place()
+        threads = settings.threads or max(1, available_threads() // here.local_size)
+        return cls(device, precision, attention, threads, here.size)
 
 
 def has_fast_bf16(device: str) -> bool:

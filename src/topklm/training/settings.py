@@ -91,6 +91,8 @@ class TrainSettings:
     attention: str = setting("auto", "attention implementation: auto, eager or sdpa")
     threads: int = setting(0, "CPU threads; 0: as many as this process may use")
     compile: bool = setting(False, "compile the model with torch.compile")
+    fsdp: bool = setting(False, "split weights and optimizer over the processes (FSDP2); else each has all")
+    recompute: bool = setting(False, "compute activations again in the backward pass: less memory, more time")
 
     evaluations: int = setting(10, "held-out evaluations over the run, besides step 0")
     eval_tokens: int = setting(65_536, "at most this many held-out tokens an evaluation")
@@ -124,26 +126,46 @@ class TrainSettings:
         _require(self, "anneal", self.anneal in ANNEALS, f"one of {', '.join(ANNEALS)}")
         _require(self, "precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         _require(self, "attention", self.attention in ATTENTIONS, f"one of {', '.join(ATTENTIONS)}")
+        if self.batch_tokens % self.context:
+            raise InputError(f"batch_tokens={self.batch_tokens} is no multiple of context={self.context}")
+        self.portion(1)
+        self._check_pairs()
+
+    def _check_pairs(self) -> None:
+        """Raise InputError where two settings do not go together."""
         if self.distill and not self.source:
             raise InputError(f"distill={self.distill} needs a source to learn from")
         if self.distill and self.compile:
             raise InputError("distill and compile do not go together; leave one of them out")
-        if self.batch_tokens % self.context:
-            raise InputError(f"batch_tokens={self.batch_tokens} is no multiple of context={self.context}")
-        if self.batch_blocks % self.device_blocks:
+        if self.recompute and self.watches_neurons:
             raise InputError(
-                f"device_tokens={self.device_tokens} does not divide batch_tokens={self.batch_tokens}"
+                "recompute would count firings twice; it does not go with lift, aux_loss, revive"
             )
+        if self.fsdp and (self.aux_loss or self.revive):
+            raise InputError("aux_loss and revive need whole weights; they do not go with fsdp")
 
     @property
     def batch_blocks(self) -> int:
         """Blocks per step."""
         return self.batch_tokens // self.context
 
-    @property
-    def device_blocks(self) -> int:
-        """Blocks that a device takes at once."""
-        return max(1, self.device_tokens // self.context) if self.device_tokens else self.batch_blocks
+    def portion(self, processes: int) -> tuple[int, int]:
+        """Return how many blocks each of `processes` takes at once, and how often within a step.
+
+        Raises InputError where a step cannot be shared out evenly.
+        """
+        if processes > 1 and self.distill:
+            raise InputError(f"distill={self.distill} is for one process; start one")
+        of_each, rest = divmod(self.batch_blocks, processes)
+        at_once = max(1, self.device_tokens // self.context) if self.device_tokens else of_each
+        if rest or of_each % at_once:
+            raise InputError(
+                f"batch_tokens={self.batch_tokens} are {self.batch_blocks} blocks of context={self.context}, "
+                f"which {processes} processes cannot take "
+                + (f"{at_once} at a time (device_tokens={self.device_tokens})" if not rest else "evenly")
+                + "; choose another batch_tokens or device_tokens"
+            )
+        return at_once, of_each // at_once
 
     @property
     def steps(self) -> int:

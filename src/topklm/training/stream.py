@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..core.processes import added_up
 from ..core.stats import is_live
 from ..model import TopKLMForCausalLM
 from .revive import reading_norm
+from .sharding import full
 
 TOP_SHARE = 0.01
 """The share of a layer's neurons whose firings are counted as the winners'."""
@@ -20,27 +22,37 @@ class SiteTally:
 
     def __init__(self, width: int, device: torch.device) -> None:
         self.fired = torch.zeros(width, dtype=torch.int64, device=device)
-        self.tokens = 0
-        self.squares, self.kept_squares = 0.0, 0.0
+        self.sums = torch.zeros(3, dtype=torch.float64, device="cpu")
+        """Tokens, squared norms before TopK, squared norms after it."""
 
     def add(self, state: Tensor, code: Tensor) -> None:
         """Add a batch: the state before TopK and the code after it, shape (..., width)."""
         rows = code.flatten(0, -2)
         self.fired += (rows != 0).sum(0)
-        self.tokens += len(rows)
-        self.squares += float(state.float().square().sum())
-        self.kept_squares += float(rows.float().square().sum())
+        squares, kept = (float(one.float().square().sum()) for one in (state, rows))
+        self.sums += torch.tensor([len(rows), squares, kept], dtype=torch.float64)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens were seen."""
+        return int(self.sums[0])
+
+    def join(self) -> None:
+        """Add what the other processes tallied."""
+        added_up(self.fired)
+        added_up(self.sums)
 
     def numbers(self, gain: Tensor) -> dict[str, float]:
         """Say in numbers how the layer is used; see `stream_numbers`."""
         fired = self.fired.cpu()
         dead, gain = fired == 0, gain.detach().float().cpu()
         winners = max(1, round(TOP_SHARE * len(fired)))
+        squares, kept = (float(value) for value in self.sums[1:])
         found = {
             "dead": float(dead.double().mean()),
             "top": float(fired.topk(winners).values.sum()) / max(1, int(fired.sum())),
-            "rms": (self.squares / max(1, self.tokens * len(fired))) ** 0.5,
-            "kept": self.kept_squares / self.squares if self.squares else 0.0,
+            "rms": (squares / max(1, self.tokens * len(fired))) ** 0.5,
+            "kept": kept / squares if squares else 0.0,
         }
         for name, mask in (("gain", ~dead), ("gain_dead", dead)):
             if bool(mask.any()):
@@ -51,19 +63,16 @@ class SiteTally:
 @contextmanager
 def tallied(model: TopKLMForCausalLM) -> Iterator[dict[int, SiteTally]]:
     """Tally every forward pass inside a with block, by TopK layer."""
-    tallies: dict[int, SiteTally] = {}
+    layers = model.model.topk_modules()
+    tallies = {layer: SiteTally(model.config.hidden_size, model.device) for layer in layers}
 
     def hook(layer: int) -> Any:
         def add(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            if layer not in tallies:
-                tallies[layer] = SiteTally(output.shape[-1], output.device)
             tallies[layer].add(inputs[0].detach(), output.detach())
 
         return add
 
-    handles = [
-        module.register_forward_hook(hook(layer)) for layer, module in model.model.topk_modules().items()
-    ]
+    handles = [module.register_forward_hook(hook(layer)) for layer, module in layers.items()]
     try:
         yield tallies
     finally:
@@ -84,7 +93,7 @@ def stream_numbers(model: TopKLMForCausalLM, tallies: dict[int, SiteTally]) -> d
     for layer, tally in tallies.items():
         live = is_live(tally.fired.double(), tally.tokens).double().mean()
         found[f"eval_live_L{layer}"] = float(live)
-        numbers = tally.numbers(reading_norm(model, layer).weight)
+        numbers = tally.numbers(full(reading_norm(model, layer).weight))
         found |= {f"eval_stream_L{layer}_{name}": value for name, value in numbers.items()}
     return found
 

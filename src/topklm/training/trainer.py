@@ -5,23 +5,29 @@ When to log, evaluate, save or change k is decided in `callbacks.py`.
 
 import math
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer
+from transformers.trainer_utils import EvalLoopOutput
 
 from ..core.errors import TrainingError
 from ..core.files import PARTIAL, seal
+from ..core.processes import on_main
 from ..data import Blocks
 from ..model import TopKLMForCausalLM
 from .alive import Alive
 from .distillation import distilled
+from .evaluating import evaluate
 from .run import Run
-from .stream import stream_numbers, tallied
+from .sharding import is_sharded, split_again, split_optimizer_state, whole, whole_weights
+from .stream import stream_numbers
 
 KEPT_CHECKPOINTS = 2
 """Full checkpoints kept: the newest, and the one before in case the newest is damaged."""
@@ -65,6 +71,13 @@ class TopKTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(cast("Shuffled", train_dataset or self.train_dataset))  # in its order
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Make the Trainer's accelerator; one that leaves a model alone that is split already."""
+        super().create_accelerator_and_postprocess()
+        if is_sharded(cast("nn.Module", self.model)):
+            prepare = self.accelerator.prepare_model
+            self.accelerator.prepare_model = partial(prepare, evaluation_mode=True)  # no DDP around it
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Make the Trainer's optimizer; the embedding may have a learning rate of its own."""
@@ -130,18 +143,69 @@ class TopKTrainer(Trainer):
             )
         return loss if self.auxiliary is None else loss - self.auxiliary.detach()  # what is reported
 
-    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
-        """Evaluate, and tally along the way how neurons are used."""
+    def _clip_grad_norm(self, model: Any) -> Any:
+        norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+        return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """Evaluate, each process its share, and tally along the way how neurons are used."""
         assert isinstance(self.model, TopKLMForCausalLM)
-        with tallied(self.model) as tallies:
-            output = super().evaluation_loop(*args, **kwargs)
-        metrics = cast("dict[str, float]", output.metrics)
-        metrics |= stream_numbers(self.model, tallies) | ({} if self.alive is None else self.alive.numbers())
-        return output
+        blocks = cast("Dataset[dict[str, Tensor]]", self.eval_dataset)
+        loss, tallies = evaluate(self.model, blocks, size=self.args.eval_batch_size, loss_of=self._loss_of)
+        split_again(self.model)
+        metrics = {"eval_loss": loss, **stream_numbers(self.model, tallies)}
+        metrics |= {} if self.alive is None else self.alive.numbers()
+        return EvalLoopOutput(cast("Any", None), None, metrics, len(cast("Any", blocks)))
+
+    def _loss_of(self, batch: dict[str, Tensor]) -> Tensor:
+        with self.accelerator.autocast():  # the model may not be prepared yet
+            loss, _, _ = self.prediction_step(cast("nn.Module", self.model), cast("Any", batch), True)
+        assert loss is not None
+        return loss
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the weights; the main process does."""
+        weights = whole_weights(self.model)
+        if self.args.should_save:
+            self._save(output_dir, state_dict=weights)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        optimizer = cast("torch.optim.Optimizer", self.optimizer)
+        state = whole(optimizer.state_dict())
+        if self.args.should_save:
+            torch.save(state, Path(output_dir) / "optimizer.pt")
+            torch.save(cast("Any", self.lr_scheduler).state_dict(), Path(output_dir) / "scheduler.pt")
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None:
+            return
+        state, schedule = (
+            torch.load(Path(checkpoint) / name, map_location="cpu", weights_only=True)
+            for name in ("optimizer.pt", "scheduler.pt")
+        )
+        optimizer = cast("Any", self.optimizer).optimizer
+        if is_sharded(cast("nn.Module", self.model)):
+            state = split_optimizer_state(state, optimizer)
+        optimizer.load_state_dict(state)
+        cast("Any", self.lr_scheduler).load_state_dict(schedule)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if not is_sharded(cast("nn.Module", self.model)):  # else it has taken them before it was split
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Keep the main process's generators; training draws from none of them."""
+        if self.args.should_save:
+            super()._save_rng_state(output_dir)
+            for path in Path(output_dir).glob("rng_state_*.pth"):
+                path.rename(path.with_name("rng_state.pth"))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Write a full checkpoint beside, seal it, and drop the older ones."""
         super()._save_checkpoint(model, trial)
+        on_main(self._seal_checkpoint)
+
+    def _seal_checkpoint(self) -> None:
         step = self.state.global_step
         written = Path(str(self.args.output_dir)) / f"checkpoint-{step}"
         # The trainer's arguments are a pickle that nothing reads; the run's settings are in train.json.

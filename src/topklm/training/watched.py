@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..core.processes import added_up, place
 from ..model import TopK, topk
 from .lifted import lifted_topk
 
@@ -107,9 +108,11 @@ class WatchedTopK(TopK):
         """Close a step: move the bias, and count on how long each neuron has been silent."""
         if not self.tokens:
             return
+        added_up(self.fired)  # every process has seen its share of the step's tokens
+        self.tokens *= place().size
         self.silent.copy_(torch.where(self.fired > 0, 0, self.silent + self.tokens))
         if self.lift:
-            move = self.lift * torch.stack(self.spreads).mean()
+            move = self.lift * added_up(torch.stack(self.spreads).mean()) / place().size
             unused = self.fired < self.lift_below * self.fair * self.tokens
             grown = move if self.fade == 1.0 else torch.zeros_like(move)
             self.bias.add_(torch.where(unused, grown, -move)).clamp_(min=0.0)

@@ -19,7 +19,7 @@ from ..depends import Explored
 from ..live import Ticket
 from ..steered import LONGEST_PROMPT, MOST_EDITS, MOST_TOKENS, Writing, make_ready
 from ..workspace import Workspace
-from .steer import Size, Stream, desk_of, events_of, told
+from .steer import Size, Stream, desk_of, events_of, queue_up, told
 
 router = APIRouter(prefix="/v1", tags=["Neuronpedia"])
 Kind = Literal["STEERED", "DEFAULT"]
@@ -120,8 +120,7 @@ class Completed(BaseModel):
 async def completion(request: Request, workspace: Explored, asked: Annotated[Completion, Body()]) -> Response:
     """Complete a prompt, steered and unsteered; `stream` sends all so far, again and again."""
     ready = await run_in_threadpool(asked.ready, workspace)
-    desk = desk_of(request)
-    ticket = desk.take(ready, texts=len(ready.names))
+    desk, ticket = desk_of(request), queue_up(request, ready)
     if asked.stream:
         return Stream(desk, ticket, _messages(request, ticket, asked))
     answer: dict[str, Any] = {"outputs": []}
@@ -134,12 +133,11 @@ async def completion(request: Request, workspace: Explored, asked: Annotated[Com
 
 
 async def _messages(request: Request, ticket: Ticket, asked: Completion) -> AsyncIterator[str]:
-    workspace: Workspace = request.app.state.workspace
     try:
         async for found in _states(request, ticket, asked):
             yield f"data: {json.dumps(found)}\n\n"
     except Exception as error:
-        yield f"data: {json.dumps({'error': told(workspace, error)})}\n\n"
+        yield f"data: {json.dumps({'error': told(request, error)})}\n\n"
 
 
 async def _states(request: Request, ticket: Ticket, asked: Completion) -> AsyncIterator[dict[str, Any]]:

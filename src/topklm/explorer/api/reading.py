@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from ...core.files import finite
 from ..depends import Explored
+from ..pages.read import marks_of
 from ..workspace import LONGEST_TEXT
 
 router = APIRouter(tags=["read"])
@@ -18,12 +19,15 @@ class Text(BaseModel):
     text: str = Field(min_length=1, max_length=LONGEST_TEXT)
     step: int | None = Field(None, ge=0, description="A tracing checkpoint; default: the finished model.")
     top: int = Field(3, ge=1, le=64, description="Neurons of each token and layer.")
+    predictions: int = Field(0, ge=0, le=64, description="Tokens that may come next, of each token.")
+    feature: str = Field("", max_length=24, description="A neuron whose activation on every token is wanted.")
 
 
 @router.post("/read")
 def read(workspace: Explored, asked: Annotated[Text, Body()]) -> dict[str, Any]:
-    """Read a text: each token with the neurons that fire most on it, by layer."""
+    """Read a text: each token with the neurons that fire most on it, by layer, and what may come next."""
     reading = workspace.reading(asked.text, asked.step)
+    marks = marks_of(workspace, reading, asked.feature, asked.step) if asked.feature else []
     tokens = [
         {
             "token": token,
@@ -34,6 +38,12 @@ def read(workspace: Explored, asked: Annotated[Text, Body()]) -> dict[str, Any]:
                 ]
                 for site in reading.sites
             },
+            **({"activation": marks[place]} if marks else {}),
+            **(
+                {"next": [one._asdict() for one in reading.predictions(place, top=asked.predictions)]}
+                if asked.predictions
+                else {}
+            ),
         }
         for place, token in enumerate(reading.tokens)
     ]

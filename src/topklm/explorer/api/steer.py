@@ -124,7 +124,6 @@ async def events_of(request: Request, ticket: Ticket) -> AsyncIterator[dict[str,
 
 
 async def _lines(request: Request, ticket: Ticket) -> AsyncIterator[str]:
-    workspace: Workspace = request.app.state.workspace
     quiet = 0
     async for event in events_of(request, ticket):
         quiet = quiet + 1 if event is None else 0
@@ -133,15 +132,22 @@ async def _lines(request: Request, ticket: Ticket) -> AsyncIterator[str]:
                 yield ": still here\n\n"
             continue
         if event["event"] == "failed":
-            event = {"event": "failed", "error": told(workspace, event["error"])}
+            event = {"event": "failed", "error": told(request, event["error"])}
         yield f"event: {event.pop('event')}\ndata: {json.dumps(event)}\n\n"
 
 
-def told(workspace: Workspace, error: Exception) -> str:
+def told(request: Request, error: Exception) -> str:
     """Say what went wrong while writing, without what only the terminal should show."""
     if isinstance(error, TopKLMError):
-        return workspace.public(str(error))
-    return "Something went wrong here. The terminal that runs the explorer says what."
+        return str(request.app.state.workspace.public(str(error)))
+    return str(request.app.state.log.failed(error))
+
+
+def queue_up(request: Request, ready: Writing) -> Ticket:
+    """Take a place. Raises Full."""
+    ticket = desk_of(request).take(ready, texts=len(ready.names))
+    request.app.state.log.steered(ready)
+    return ticket
 
 
 @router.post(
@@ -158,9 +164,8 @@ def told(workspace: Workspace, error: Exception) -> str:
 async def steer(request: Request, workspace: Explored, asked: Annotated[Asked, Body()]) -> StreamingResponse:
     """Write on from a prompt, unsteered and steered, all texts at once with the same seed."""
     ready = await run_in_threadpool(asked.ready, workspace)
-    desk = desk_of(request)
-    ticket = desk.take(ready, texts=len(ready.names))
-    return Stream(desk, ticket, _lines(request, ticket))
+    ticket = queue_up(request, ready)
+    return Stream(desk_of(request), ticket, _lines(request, ticket))
 
 
 @router.post("/steer/{form}")
