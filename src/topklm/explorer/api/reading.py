@@ -28,23 +28,20 @@ def read(workspace: Explored, asked: Annotated[Text, Body()]) -> dict[str, Any]:
     """Read a text: each token with the neurons that fire most on it, by layer, and what may come next."""
     reading = workspace.reading(asked.text, asked.step)
     marks = marks_of(workspace, reading, asked.feature, asked.step) if asked.feature else []
-    tokens = [
-        {
-            "token": token,
-            "firings": {
-                f"L{site}": [
-                    {"feature": one.feature, "activation": one.activation}
-                    for one in reading.strongest(place, site, top=asked.top)
-                ]
-                for site in reading.sites
-            },
-            **({"activation": marks[place]} if marks else {}),
-            **(
-                {"next": [one._asdict() for one in reading.predictions(place, top=asked.predictions)]}
-                if asked.predictions
-                else {}
-            ),
-        }
-        for place, token in enumerate(reading.tokens)
-    ]
+
+    def of(place: int) -> dict[str, Any]:
+        found: dict[str, Any] = {"token": reading.tokens[place], "firings": {}}
+        for site in reading.sites:
+            found["firings"][f"L{site}"] = [
+                {"feature": one.feature, "activation": one.activation}
+                for one in reading.strongest(place, site, top=asked.top)
+            ]
+        if marks:
+            found["activation"] = marks[place]
+        if asked.predictions:
+            after = workspace.predictions(reading, place, step=asked.step, top=asked.predictions)
+            found["next"] = [one._asdict() for one in after]
+        return found
+
+    tokens = [of(place) for place in range(len(reading.tokens))]
     return {"format": "topklm.read/1", "revision": reading.revision, "tokens": finite(tokens)}

@@ -67,7 +67,7 @@ def content(
         "scale": max(map(abs, marks), default=0.0),
         "layers": layers,
         "passed": passed(layers),
-        "predictions": reading.predictions(place),
+        "predictions": workspace.predictions(reading, place, step=step),
     }
 
 
