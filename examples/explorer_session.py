@@ -1,6 +1,6 @@
 """From a word to a steered text in the explorer, with a picture of each step, as in docs/explorer.md.
 
-    python examples/explorer_session.py runs/tiny docs/images --word alone --neuron L2/N164 --concept sorrow
+    python examples/explorer_session.py runs/tiny docs/images --word laughed --neuron L0/N494 --strength 1.5 --seed 3
 
 Needs the extras `explore` and `dev`, and a Chromium.
 """
@@ -24,12 +24,8 @@ def session(page: Page, address: str, asked: argparse.Namespace) -> None:
     page.get_by_label("A word, a concept").fill(asked.word)
     page.get_by_role("button", name="Find neurons").click()
     expect(page.locator("#found li").first).to_be_visible()
-    button = page.get_by_role("button", name=f"Add {asked.neuron}", exact=True)
-    if button.count() == 0:
-        page.get_by_label("A word, a concept").fill(asked.neuron)
-        page.get_by_role("button", name="Find neurons").click()
-    else:
-        button.click()
+    page.get_by_role("button", name=f"Add {asked.neuron}", exact=True).click()
+    page.get_by_role("slider").fill(str(asked.strength))
     page.get_by_label("Mark the words of").fill(asked.concept)
     page.get_by_label("Tokens").fill("50")
     page.get_by_label("Seed").fill(str(asked.seed))
@@ -52,8 +48,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--word", default="alone")
-    parser.add_argument("--neuron", required=True)
+    parser.add_argument("--word", required=True)
+    parser.add_argument("--neuron", required=True, help="One that the search for the word finds.")
+    parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--concept", default="")
     parser.add_argument("--prompt", default="Once upon a time")
     parser.add_argument("--seed", type=int, default=0)
