@@ -6,7 +6,7 @@ from .attention import attention
 from .generation import decoding, generation
 from .index import asking, index, memory
 from .pairs import record
-from .scaling import scaling
+from .scaling import scaling, sharing
 from .steering import steering
 from .topk import grid, reading, steps, topk
 from .tracing import tracing
@@ -29,6 +29,7 @@ BENCHMARKS = {
         steering,
         tracing,
         scaling,
+        sharing,
     )
 }
 

@@ -14,12 +14,13 @@ import numpy as np
 from scipy.optimize import nnls
 from transformers import TrainerCallback
 
-from topklm.index import build_index
+from topklm.index import build, build_index, build_shard
 from topklm.stories import documents
 from topklm.training import Run, TrainSettings, loop, train
 from topklm.training.schedules import trace_steps
 
 from .costs import Size, activation_bytes, moved_bytes, parameters, run_bytes, state_bytes, training_flops
+from .index import untrained, write_stories
 from .pairs import Ratio, exact
 from .worker import answer
 
@@ -29,6 +30,7 @@ STEPS = ROUNDS + 3
 STEP_TOKENS = 512
 TRACES = len(trace_steps(STEPS, 1))
 INDEX_TOKENS = 8192
+SHARED_TOKENS = 32_768
 STORIES = 3000
 FITTED = {
     "5 MB": Size(2, 256, 4, 32, 256, 16, 1024, 128, 1, STEP_TOKENS),
@@ -74,6 +76,36 @@ def scaling() -> list[Ratio]:
             label = f"{name} ({parameters(size) / 1e6:.0f}M), {what}: foretold / measured"
             rows.append(exact(label, foretold, measured[name][what]))
     return rows
+
+
+def sharing() -> list[Ratio]:
+    """Indexing 32,768 tokens with `tiny` by two processes against one, in CPU seconds; bar 1.5.
+
+    Two processes take what the slower one takes for its share of the parts, and joining, which is one process's
+    work. The shares are made one after the other, so that neither disturbs the other. Parts are small ones.
+    """
+    build.PART_FIRINGS = 2**18
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch)
+        data, out = directory / "stories.jsonl", directory / "index"
+        source = untrained("tiny", write_stories(data, SHARED_TOKENS))
+        options: dict[str, Any] = {"data": str(data), "tokens": SHARED_TOKENS, "effects": False}
+        build_shard(source, (1, 10**6), out=directory / "warm", **options)  # compiles, packs
+        spent = []
+        for work in (
+            lambda: build_shard(source, (1, 2), out=out, **options),
+            lambda: build_shard(source, (2, 2), out=out, **options),
+            lambda: build_index(source, out=out, **options),
+        ):
+            began = time.process_time()
+            work()
+            spent.append(1e6 * (time.process_time() - began))
+    first, second, joining = spent
+    whole, together = sum(spent), max(first, second) + joining
+    return [
+        exact("one process / two", whole, together),
+        exact("joining / one process", joining, whole),
+    ]
 
 
 def fit(features: Features, measured: list[tuple[Size, float]]) -> np.ndarray[Any, Any]:
