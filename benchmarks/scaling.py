@@ -79,10 +79,10 @@ def scaling() -> list[Ratio]:
 
 
 def sharing() -> list[Ratio]:
-    """Indexing 32,768 tokens with `tiny` by two processes against one, in CPU seconds; bar 1.5.
+    """Indexing 32,768 tokens with `tiny` by two processes against one, in CPU time; bar 1.5.
 
-    Two processes take what the slower one takes for its share of the parts, and joining, which is one process's
-    work. The shares are made one after the other, so that neither disturbs the other. Parts are small ones.
+    Two processes take what the slower one takes for its share of the parts, and joining, which is one's work.
+    The shares are made one after the other, so that neither disturbs the other. Parts are small ones.
     """
     build.PART_FIRINGS = 2**18
     with tempfile.TemporaryDirectory() as scratch:

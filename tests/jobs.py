@@ -2,9 +2,9 @@
 
     torchrun --nproc_per_node 2 tests/jobs.py DIRECTORY WHAT TOPKLM-ARGUMENTS...
 
-WHAT is a JSON object: `kill` or `stop`, a pair of rank and step after which that process kills or
-terminates itself; `hub`, a directory of Parquet shards that stands for any dataset of the hub. Each process
-notes the blocks that it trains on in DIRECTORY/seen-RANK.txt.
+WHAT is a JSON object: `kill`, `stop` or `freeze`, a pair of rank and step after which that process kills,
+terminates or halts itself; `hub`, a directory of Parquet shards that stands for any dataset of the hub. Each
+process notes the blocks that it trains on in DIRECTORY/seen-RANK.txt.
 """
 
 import json
@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGTERM}
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGTERM, "freeze": signal.SIGSTOP}
 
 
 def torchrun(*arguments: str, processes: int = 2, timeout: float = 600) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import torch
 from topklm.model import TopKLMConfig, TopKLMForCausalLM
 from topklm.stories import documents
 
-STEPS, BLOCKS, CONTEXT, WIDTH = 50, 8, 64, 256
+STEPS, BLOCKS, CONTEXT, WIDTH = 50, 8, 64, 512
 
 
 def losses(*, k: int, dtype: torch.dtype, turns: int) -> torch.Tensor:
@@ -21,7 +21,13 @@ def losses(*, k: int, dtype: torch.dtype, turns: int) -> torch.Tensor:
         intermediate_size=160, max_position_embeddings=CONTEXT, topk_k=k, n_nontopk=1,
     )  # fmt: skip
     model = TopKLMForCausalLM(config).to(dtype)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95))
+    embedding = model.model.embed_tokens.weight
+    with torch.no_grad():  # as `tiny` begins
+        embedding.mul_(8)
+        model.model.norm.weight.div_(8)
+    others = [one for one in model.parameters() if one is not embedding]
+    groups = [{"params": others, "lr": 1e-3}, {"params": [embedding], "lr": 4e-3}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95))
     text = "".join(text for text, _ in zip((text for text, _ in documents("0")), range(200), strict=False))
     ids = torch.tensor(list(text.encode()[: STEPS * BLOCKS * CONTEXT])).view(STEPS, BLOCKS, CONTEXT)
     found = []
@@ -51,4 +57,4 @@ def test_without_selection_the_order_of_sums_stays_in_the_last_digits() -> None:
 
 @pytest.mark.slow
 def test_with_topk_it_does_where_rounding_cannot_choose_another_neuron() -> None:
-    assert drift(k=16, dtype=torch.float64) <= 1e-4
+    assert drift(k=32, dtype=torch.float64) <= 1e-4

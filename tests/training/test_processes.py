@@ -118,6 +118,37 @@ def test_a_killed_process_ends_the_job_in_one_line_and_any_number_goes_on(
 
 
 @pytest.mark.slow
+def test_a_process_that_hangs_ends_the_job_after_the_timeout(
+    asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOPKLM_TIMEOUT", "40")
+    out = tmp_path / "run"
+    done = job(tmp_path, "train", "--config", str(asked), "--out", str(out), freeze=[1, 5], timeout=400)
+    # Forty seconds, thirty that the launcher gives the frozen one, and some for a slow machine.
+    assert time.time() - (out / "metrics.jsonl").stat().st_mtime < 40 + 30 + 60
+    assert done.returncode == 1
+    assert done.stderr.count("topklm: another of the 2 processes ended or did not answer") == 1
+
+
+@pytest.mark.slow
+def test_neurons_are_kept_alive_by_the_tokens_of_all_processes(
+    settings: TrainSettings, tmp_path: Path
+) -> None:
+    changed = replace(
+        settings, lift=0.01, aux_loss=0.03, revive=2, dead_after=500, device_tokens=settings.batch_tokens // 2
+    )
+    asked = tmp_path / "settings.json"
+    asked.write_text(json.dumps(changed.as_json()))
+    done = torchrun("-m", "topklm", "train", "--config", str(asked), "--out", str(tmp_path / "two"))
+    assert done.returncode == 0, done.stderr
+    in_turns = train(changed, tmp_path / "one")
+    assert_same_losses(tmp_path / "two", in_turns)
+    one, two = (run.metrics()[-1]["stream"] for run in (in_turns, Run(tmp_path / "two")))
+    for layer, numbers in one.items():
+        assert two[layer] == pytest.approx(numbers, abs=1e-4)
+
+
+@pytest.mark.slow
 def test_a_split_model_has_the_same_losses_and_its_checkpoints_are_ordinary_ones(
     settings: TrainSettings, alone: Run, tmp_path: Path
 ) -> None:
