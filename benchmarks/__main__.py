@@ -5,7 +5,8 @@ import sys
 from .attention import attention
 from .generation import decoding, generation
 from .index import asking, index, memory
-from .pairs import record
+from .load import load
+from .pairs import append, record
 from .scaling import scaling, sharing
 from .steering import steering
 from .topk import grid, reading, steps, topk
@@ -28,6 +29,7 @@ BENCHMARKS = {
         memory,
         steering,
         tracing,
+        load,
         scaling,
         sharing,
     )
@@ -44,7 +46,12 @@ def main() -> int:
     for name in names:
         benchmark = BENCHMARKS[name]
         title = str(benchmark.__doc__).splitlines()[0].rstrip(".")
-        record(title, f"python -m benchmarks {name}", benchmark())
+        found = benchmark()
+        command = f"python -m benchmarks {name}"
+        if found and isinstance(found[0], str):
+            append(title, command, found)
+        else:
+            record(title, command, found)
     return 0
 
 

@@ -61,7 +61,16 @@ def exact(name: str, first: float, second: float) -> Ratio:
 
 
 def record(title: str, command: str, ratios: list[Ratio]) -> None:
-    """Append a table to RECORDS.md, with date, commit and machine."""
+    """Append a table of ratios to RECORDS.md."""
+    head = [
+        "| first / second | median | quartiles | first, ms | second, ms |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    append(title, command, [*head, *(one.row() for one in ratios)])
+
+
+def append(title: str, command: str, table: list[str]) -> None:
+    """Append a table's lines to RECORDS.md, with date, commit and machine."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -69,11 +78,9 @@ def record(title: str, command: str, ratios: list[Ratio]) -> None:
         f"\n## {title}\n",
         f"{datetime.now(UTC):%Y-%m-%d}, commit {commit or 'unknown'}, {processor()}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}; `{command}`\n",
-        "| first / second | median | quartiles | first, ms | second, ms |",
-        "| --- | --- | --- | --- | --- |",
     ]
     with RECORDS.open("a", encoding="utf-8") as file:
-        file.write("\n".join([*head, *(one.row() for one in ratios)]) + "\n")
+        file.write("\n".join([*head, *table]) + "\n")
 
 
 def processor() -> str:

@@ -181,6 +181,9 @@ def test_names_and_concepts_are_asked_of_the_index(result: Result, run_path: Pat
     ]
     best = index.by_concept("animals")
     assert [row["f1"] for row in best] == sorted((row["f1"] for row in best), reverse=True)
+    found = index.by_concept("places")[0]["feature"]
+    oracle = {row["concept"]: row["oracle_f1"] for row in index.concepts_of(found)}
+    assert 0.8 < oracle["places"] <= 1  # four words, most of them one token
     named = [one for one in kept if one["name_kind"] != "none"]
     assert len(index.labelled()) == len(named) > 0
     with pytest.raises(InputError, match="there is no concept 'animalz'; did you mean animals"):

@@ -31,7 +31,9 @@ FLAGS = (
 WIDTHS = {1280: 800, 390: 844}
 """Width of a window -> its height, in pixels: a laptop's and a telephone's."""
 SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
-PATIENCE = 30_000
+AXE = {"resultTypes": ["violations"], "preload": False}
+"""Preloading asks for the stylesheets again, which pages on disk may not."""
+PATIENCE = 90_000
 """Milliseconds that the browser waits for what is expected: machines are shared."""
 
 
@@ -129,7 +131,7 @@ class Visitor:
 
     def violations(self) -> list[Violation]:
         """Ask axe-core what is wrong with the page as it stands; only what is serious or critical."""
-        found = Axe().run(self.page).response["violations"]
+        found = Axe().run(self.page, options=AXE).response["violations"]
         return [
             Violation(one["id"], one["impact"], str(node["target"]), node.get("failureSummary", ""))
             for one in found

@@ -10,6 +10,8 @@ from playwright.sync_api import Browser
 
 from samples import tiny_settings
 from topklm.comparison import Settings, measure
+from topklm.comparison.claims import verdicts
+from topklm.comparison.outcome import Comparison, write_comparison
 from topklm.explorer import Workspace, create_app
 from topklm.index import build_index
 from topklm.tracing import trace
@@ -76,7 +78,21 @@ def full(trained: Run, text_file: Path, tmp_path_factory: pytest.TempPathFactory
     words = path.parent / "words.yaml"
     words.write_text(LEXICON)
     settings = Settings(data=(str(text_file),), lexicon=str(words), tokens=2500, **MEASURED)
-    measure(path, settings, sources=("topk", "random"))
+    result = measure(path, settings, sources=("topk", "random"))
+    (path / "comparison").mkdir()
+    write_comparison(
+        path / "comparison",
+        Comparison(
+            runs=[
+                {"run": str(path), "revision": result.revision, "seed": 0, "twin": None, "dense_small": None}
+            ],
+            budget={},
+            stages=[],
+            left_out={"saes": "not wanted"},
+            claims=verdicts(result.rows),
+            rows=result.rows,
+        ),
+    )
     Workspace(path).notes.write("L0/N3", name="a name of mine", note="Fires on what follows a full stop.")
     return path
 
@@ -92,6 +108,14 @@ def browser() -> Iterator[Browser]:
 def address(full: Path) -> Iterator[str]:
     """Where the explorer of the full run answers."""
     with served(create_app(Workspace(full))) as found:
+        yield found
+
+
+@pytest.fixture
+def writable_full(full: Path, tmp_path: Path) -> Iterator[str]:
+    """Where the explorer of a copy of the full run answers."""
+    shutil.copytree(full, tmp_path / "animals")
+    with served(create_app(Workspace(tmp_path / "animals"))) as found:
         yield found
 
 

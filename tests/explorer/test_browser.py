@@ -1,5 +1,6 @@
 """What a person meets in a browser: every page whole at two widths, light and dark, and a story."""
 
+import json
 import re
 from pathlib import Path
 from urllib.parse import urlencode
@@ -152,6 +153,23 @@ def test_a_causal_effect_is_measured_where_it_is_asked_for(visitor: Visitor) -> 
     page.get_by_role("button", name="Measure it").click()
     expect(page.locator("#effect table")).to_be_visible(timeout=60_000)
     expect(page.locator("#effect thead")).to_contain_text("KL, nats")
+
+
+def test_a_quiz_is_made_and_answered_blind(browser: Browser, writable_full: str) -> None:
+    with visiting(browser, writable_full) as visitor:
+        page = visitor.page
+        visitor.go("compare")
+        page.get_by_role("button", name="Make a quiz").click()
+        page.wait_for_url(re.compile("/quiz/[0-9a-f]{16}$"))
+        assert not re.search(r"L\d/N\d", page.content())
+        page.locator("fieldset").first.locator("input").first.check()
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Save answers as a file").click()
+        answers = json.loads(saved.value.path().read_text())
+        assert answers["quiz"] == page.url.rsplit("/", 1)[1]
+        assert len(answers["answers"]) == 1
+        visitor.go("compare")
+        expect(page.locator("main")).to_contain_text("Made before")
 
 
 def test_an_explorer_that_has_ended_is_said(visitor: Visitor) -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import uvicorn
 
 from topklm.explorer import Workspace, create_app
-from topklm.explorer.live import Desk, Full, Ticket
+from topklm.explorer.live import Desk, Full, Readers, Ticket
 from topklm.explorer.serve import bind
 
 
@@ -192,3 +193,41 @@ def test_an_edit_in_force_changes_nothing_for_those_who_read(address: str, slowl
         other = {**text, "text": text["text"] + " "}  # what was read is kept, so another text
         during = httpx.post(f"{address}/api/v1/read", json=other, timeout=60).json()
     assert during["tokens"][: len(before["tokens"]) - 1] == before["tokens"][:-1]
+
+
+def test_texts_read_at_once_do_not_see_each_other(explored: Path) -> None:
+    texts = [f"The {one} went to the {two}." for one in ("cat", "dog", "hen") for two in ("wood", "barn")]
+
+    def read(workspace: Workspace, text: str) -> list[Any]:
+        reading = workspace.reading(text)
+        told = [reading.strongest(place, 0, top=5) for place in range(len(reading.tokens))]
+        return [told, workspace.predictions(reading, 2)]
+
+    workspace, alone = Workspace(explored), Workspace(explored)
+    workspace.model()
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda text: read(workspace, text), [f"{text} " for text in texts] + texts))
+    assert together[len(texts) :] == [read(alone, text) for text in texts]
+
+
+def test_those_who_read_go_before_those_who_write() -> None:
+    quiet = threading.Event()
+    quiet.set()
+    seen: list[bool] = []
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(quiet.is_set())
+        if scope["path"] == "/bad":
+            raise ValueError("broken")
+
+    async def scene() -> None:
+        app = Readers(answer, quiet=quiet)
+        for path in ("/neurons", "/api/v1/steer", "/v1/steer/completion"):
+            await app({"type": "http", "path": path}, None, None)  # type: ignore[arg-type]
+            assert quiet.is_set()
+        with pytest.raises(ValueError, match="broken"):
+            await app({"type": "http", "path": "/bad"}, None, None)  # type: ignore[arg-type]
+        assert quiet.is_set()
+
+    asyncio.run(scene())
+    assert seen == [False, True, True, False]

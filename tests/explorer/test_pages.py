@@ -8,6 +8,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
+from topklm.comparison.claims import Verdict
+from topklm.comparison.outcome import Comparison, write_comparison
 from topklm.index import FeatureIndex, build_index
 
 from .conftest import BASE, HARD, client_of
@@ -183,3 +185,43 @@ def test_the_empty_fields_of_a_form_ask_for_nothing(client: TestClient) -> None:
     assert client.get("/neurons?q=&concept=&layer=&status=&where=").status_code == 200
     assert client.get("/read?text=The+cat.&at=&feature=&step=").status_code == 200
     assert client.get("/read?text=The+cat.&at=-1").status_code == 422
+
+
+def test_verdicts_stand_on_the_overview_or_how_to_get_them(writable: Path) -> None:
+    assert "topklm compare run" in client_of(writable).get("/").text
+    assert client_of(writable).get("/api/v1/run/comparison").json()["command"] == "topklm compare run"
+    (writable / "comparison").mkdir()
+    claim = Verdict("C5", "single-neuron steering works", "holds partly", f"In {writable}: {HARD}.")
+    about = {"run": str(writable), "revision": "r", "seed": 3}
+    write_comparison(writable / "comparison", Comparison([about], {}, [], {"saes": "not wanted"}, [claim]))
+    page = client_of(writable).get("/").text
+    assert "single-neuron steering works" in page
+    assert "holds partly" in page
+    assert "Left out: saes, not wanted" in page
+    assert "<script>alert" not in page
+    told = client_of(writable).get("/api/v1/run/comparison").json()
+    assert told["claims"][0]["verdict"] == "holds partly"
+    assert str(writable.parent) not in str(told)
+
+
+def test_a_quiz_is_made_served_shut_in_and_its_key_is_not(writable: Path, text_file: Path) -> None:
+    client = client_of(writable)
+    asked = {"first": "topk", "second": "random"}
+    assert client.post("/quiz", data=asked).status_code == 404  # one source alone
+    build_index(writable, source="random", data=str(text_file), tokens=2500)
+    page = client.post("/quiz", data=asked)
+    assert page.status_code == 200
+    number = page.url.path.removeprefix("/quiz/")
+    assert page.headers["content-security-policy"].startswith("sandbox allow-scripts")
+    assert number[:6] in client.get("/compare").text
+    for name in (f"key-{number}", f"../key-{number}", "0" * 16, f"{number}.html"):
+        assert client.get(f"/quiz/{name}").status_code == 404
+
+
+def test_the_api_reads_as_the_page_does(client: TestClient) -> None:
+    asked = {"text": "The cat went.", "predictions": 2, "feature": "L0/N3"}
+    tokens = client.post("/api/v1/read", json=asked).json()["tokens"]
+    assert all(len(one["next"]) == 2 for one in tokens)
+    assert all(one["next"][0]["probability"] >= one["next"][1]["probability"] for one in tokens)
+    assert all(isinstance(one["activation"], float) for one in tokens)
+    assert client.post("/api/v1/read", json={**asked, "feature": "L9/N3"}).status_code == 422

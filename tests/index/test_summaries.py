@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from samples import Truth
@@ -37,6 +38,19 @@ def test_concepts_are_listed_by_name_and_by_feature(index: FeatureIndex, tmp_pat
     ]
     assert [row["concept"] for row in copy.concepts_of("L0/N3")] == ["b", "a"]
     assert copy.concepts_of("L0/N4") == []
+
+
+def test_what_the_token_alone_tells_stands_beside_a_concept_where_it_is_known(
+    index: FeatureIndex, tmp_path: Path
+) -> None:
+    shutil.copytree(index.path, tmp_path / "index")
+    copy = FeatureIndex.open(tmp_path / "index")
+    row = {"concept": "a", "site": 0, "index": 3, "f1": 0.5, "average_precision": 0.1}
+    copy.add_concepts([row, {**row, "concept": "b", "f1": 0.4, "oracle_f1": 0.9}])
+    assert [one["oracle_f1"] for one in copy.concepts_of("L0/N3")] == [None, 0.9]
+    path = tmp_path / "index" / "concepts.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["oracle_f1"]), path)  # as it was written before
+    assert [one["oracle_f1"] for one in FeatureIndex.open(copy.path).concepts_of("L0/N3")] == [None, None]
 
 
 def test_top_tokens_are_those_of_the_card(index: FeatureIndex) -> None:

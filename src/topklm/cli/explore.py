@@ -1,11 +1,12 @@
 """`topklm explore`: a run's neurons in a browser, on this machine."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..core.errors import InputError
-from .output import RunPath, say, whole
+from .output import RunPath, put, say, whole
 
 
 def explore(
@@ -15,23 +16,32 @@ def explore(
     ] = "127.0.0.1",
     port: Annotated[int | None, whole("Port; default: the first free one from 8642 on.")] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser.")] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Serve nothing; write pages there that open without a server."),
+    ] = None,
+    neurons: Annotated[int, whole("With --export: how many neurons get a page.")] = 200,
     log_prompts: Annotated[
         bool, typer.Option("--log-prompts", help="Let the log hold what people let the model write.")
     ] = False,
 ) -> None:
     """Open RUN in a browser: its neurons as a table and as pages, read, compared, steered and traced.
 
-    Listens on this machine only, unless --host says otherwise; stop it with Ctrl-C. Needs:
-    pip install 'topklm[explore]'.
+    Listens on this machine only, unless --host says otherwise; stop it with Ctrl-C. With --export it writes
+    the pages as files instead: overview, neurons, comparison and trace. Needs: pip install 'topklm[explore]'.
     """
     try:
         from ..explorer import Workspace
+        from ..explorer.export import export as export_pages
         from ..explorer.serve import serve
     except ModuleNotFoundError as error:
         raise InputError(
             f"the explorer needs the package {error.name}; install it with: pip install 'topklm[explore]'"
         ) from None
     workspace = Workspace(path)
+    if export is not None:
+        put(str(export_pages(workspace, export, neurons=neurons, say=say)))
+        return
     serve(
         workspace,
         host=host,

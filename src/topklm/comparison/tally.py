@@ -175,10 +175,15 @@ class Tally:
         }
 
     def concepts(self, neurons: int) -> dict[str, list[Any]]:
-        """List for each concept the features that tell it best: chosen on one half, scored on the other."""
+        """List for each concept the features that tell it best: chosen on one half, scored on the other.
+
+        oracle_f1: what the token type alone tells of the concept, the same for all of its features.
+        """
         chosen = torch.where(labelled.eligible(self.scores), self.scores.f1[CHOOSING], 0.0)
         best = chosen.topk(min(CONCEPT_FEATURES, self.width), dim=0)
-        found: dict[str, list[Any]] = {"concept": [], "index": [], "f1": [], "average_precision": []}
+        names = ("concept", "index", "f1", "average_precision", "oracle_f1")
+        found: dict[str, list[Any]] = {name: [] for name in names}
+        oracle = _numbers(self.text.oracle.f1)
         for concept, name in enumerate(self.text.names):
             for value, index in zip(
                 best.values[:, concept].tolist(), best.indices[:, concept].tolist(), strict=True
@@ -190,6 +195,7 @@ class Tally:
                     found["average_precision"].append(
                         float(self.scores.average_precision[READING, index, concept])
                     )
+                    found["oracle_f1"].append(oracle[concept])
         return found
 
     def whole_head(self, tokens: int | None = None) -> Batch:

@@ -1,7 +1,13 @@
 """The web application: routers put together, files served, errors answered for people and for programs."""
 
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -13,7 +19,7 @@ from .. import __version__
 from ..core.errors import InputError, TopKLMError
 from .api import neuronpedia
 from .api import routers as api_routers
-from .live import Desk, Full
+from .live import COURTESY, Desk, Full, Readers
 from .logs import Log
 from .pages import routers as page_routers
 from .render import answer, shades
@@ -23,6 +29,11 @@ from .workspace import Missing, Workspace
 
 STATIC = Path(__file__).parent / "static"
 API = "/api/v1"
+THREADS = 4
+"""Requests that are answered at once; the others wait their turn."""
+SWITCH = 0.0005
+"""Seconds after which a thread that waits for the interpreter gets it. A model's every operation gives it up,
+so that at the usual 0.005 a token takes seconds while others read."""
 JSON = (API, "/v1/")
 """Where programs ask."""
 
@@ -47,12 +58,15 @@ def create_app(
         version=__version__,
         description="All that the explorer's pages show, as JSON.",
         openapi_url=f"{API}/openapi.json",
+        lifespan=_few_threads,
         docs_url=None,  # Swagger's page loads its script from elsewhere
         redoc_url=None,
     )
     app.state.workspace = workspace
     app.state.log = Log(prompts=log_prompts)
-    app.state.desk = Desk(write)
+    quiet = threading.Event()
+    quiet.set()
+    app.state.desk = Desk(partial(write, give_way=partial(quiet.wait, COURTESY)))
     for router in api_routers:
         app.include_router(router, prefix=API)
     app.include_router(neuronpedia.router)
@@ -64,9 +78,20 @@ def create_app(
         return PlainTextResponse(shades(), media_type="text/css")
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(Readers, quiet=quiet)
     app.add_middleware(Guard, hosts=hosts, addresses=addresses, token=token)
     _answer_errors(app, workspace)
     return app
+
+
+@asynccontextmanager
+async def _few_threads(app: FastAPI) -> AsyncIterator[None]:
+    """Let few threads answer at once: many would only take the interpreter from each other."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    yield
+    sys.setswitchinterval(before)
 
 
 def _answer_errors(app: FastAPI, workspace: Workspace) -> None:

@@ -17,6 +17,8 @@ class Links(NamedTuple):
     """Whether pages are files: they end in .html, and what only a server answers has no link."""
     features: frozenset[str] | None = None
     """Of a static export: the features that have a page."""
+    pages: frozenset[str] | None = None
+    """Of a static export: the pages that there are."""
 
     def __call__(self, page: str, feature: str = "", /, **query: Any) -> str:
         """Return the address of a page; empty parts of the query are left out."""
@@ -24,6 +26,10 @@ class Links(NamedTuple):
         if self.static:
             return "../" * self.depth + (path or "index") + ".html"
         return ("../" * self.depth + quote(path) or "./") + self.query(**query)
+
+    def reaches(self, page: str) -> bool:
+        """Tell whether there is such a page."""
+        return self.pages is None or page in self.pages
 
     def query(self, **query: Any) -> str:
         """Return the part from the question mark on."""

@@ -9,10 +9,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from ..core.errors import TopKLMError
 
 WAITING = 64
 """Requests that may wait."""
+WRITES = ("/steer", "/steer/completion")
+"""How the addresses end that wait for texts."""
+COURTESY = 0.05
+"""Seconds that a token waits at most for those who read."""
 TOGETHER = 32
 """Texts of a batch at most; one request's texts are never split."""
 
@@ -36,6 +42,30 @@ class Ticket:
         if not self.gone.is_set():
             with suppress(RuntimeError):  # the server has ended, and its loop with it
                 self._loop.call_soon_threadsafe(self.events.put_nowait, {"event": kind, **content})
+
+
+class Readers:
+    """Counts requests that are being answered, so that whoever writes lets them go first.
+
+    Reading is short and somebody looks at the page; a text may take a moment longer. Wraps an application.
+    """
+
+    def __init__(self, app: ASGIApp, *, quiet: threading.Event) -> None:
+        self.app, self.quiet, self._count = app, quiet, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, counted unless it is one that waits for texts."""
+        if scope["type"] != "http" or scope["path"].endswith(WRITES):
+            await self.app(scope, receive, send)
+            return
+        self._count += 1
+        self.quiet.clear()
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._count -= 1
+            if not self._count:
+                self.quiet.set()
 
 
 Write = Callable[[Sequence[Ticket]], None]

@@ -70,7 +70,7 @@ def serve(
         workspace, hosts=names_of(host), addresses=token is not None, token=token, log_prompts=log_prompts
     )
     # uvicorn's own log would quote what an error says, and that may be what somebody wrote
-    config = uvicorn.Config(app, log_level="critical", access_log=False, server_header=False, lifespan="off")
+    config = uvicorn.Config(app, log_level="critical", access_log=False, server_header=False, lifespan="on")
     server = uvicorn.Server(config)
     listener.listen(128)
     say(address)

@@ -2,7 +2,7 @@
 
 import codecs
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import InputError
@@ -92,13 +92,13 @@ def make_ready(
     )
 
 
-def write(tickets: Sequence[Ticket]) -> None:
-    """Write requests together, in as few batches as they have models."""
+def write(tickets: Sequence[Ticket], give_way: Callable[[], object] = lambda: None) -> None:
+    """Write requests together, in as few batches as they have models. give_way: called before each token."""
     for source in {id(ticket.ask.source): ticket.ask.source for ticket in tickets}.values():
-        _write([ticket for ticket in tickets if ticket.ask.source is source], source)
+        _write([ticket for ticket in tickets if ticket.ask.source is source], source, give_way)
 
 
-def _write(tickets: list[Ticket], source: "SteerableSource") -> None:
+def _write(tickets: list[Ticket], source: "SteerableSource", give_way: Callable[[], object]) -> None:
     from ..evaluation.generation import continue_live
     from ..steering.editing import Steering
 
@@ -114,6 +114,7 @@ def _write(tickets: list[Ticket], source: "SteerableSource") -> None:
                 ended.update(rows)
             else:
                 scribe.take([chosen[row] for row in rows], logits[first : rows.stop])
+        give_way()
         return ended
 
     rows = [edits for ticket in tickets for edits in ticket.ask.resolved]

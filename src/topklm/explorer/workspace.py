@@ -8,15 +8,17 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..index.feature_index import FeatureIndex
 from ..training import Run
+from .held import Held, hold
 from .notes import Notes
 
 if TYPE_CHECKING:
+    from ..comparison.outcome import Comparison
     from ..comparison.result import Result
     from ..features import SteerableSource
     from ..features.reading import Reading
@@ -42,37 +44,6 @@ class Missing(InputError):
     def __init__(self, message: str, command: str) -> None:
         super().__init__(message)
         self.command = command
-
-
-class Held(NamedTuple):
-    """One set of weights under several sets of modules: whoever edits has one of its own."""
-
-    reading: "SteerableSource"
-    writing: "SteerableSource"
-    """For the one thread that writes."""
-    probing: "SteerableSource"
-    """For effects, one at a time: see `turn`."""
-    fluency: tuple[str, Any]
-    """Whose perplexity is told, in words, and the model."""
-    turn: Any
-    """A lock."""
-
-
-def hold(run: Run, step: int | None) -> Held:
-    """Load a run's model, or that of a tracing checkpoint."""
-    from ..features.hooks import with_own_hooks
-    from ..index.sources import source_of
-    from ..steering.writing import fluency_model
-    from ..training import load
-
-    loaded = load(run.path, step=step)
-    sources: list[Any] = [
-        source_of(loaded._replace(model=model), step=step)
-        for model in (loaded.model, with_own_hooks(loaded.model), with_own_hooks(loaded.model))
-    ]
-    reading, writing, probing = sources
-    fluency = fluency_model(run, writing.model) if step is None else ("its own model", writing.model)
-    return Held(reading, writing, probing, fluency, threading.Lock())
 
 
 class Workspace:
@@ -169,6 +140,19 @@ class Workspace:
 
         return self._current("metrics", [path], open_it)
 
+    def comparison(self) -> "Comparison":
+        """Read the verdicts on the run's claims. Raises Missing where it was not compared."""
+        path = self.run.path / "comparison" / "results.json"
+        if not path.is_file():
+            raise Missing("The claims about this run are not decided yet.", f"topklm compare {self.name}")
+
+        def open_it() -> "Comparison":
+            from ..comparison.outcome import read_comparison
+
+            return read_comparison(path)
+
+        return self._current("comparison", [path], open_it)
+
     @property
     def settings(self) -> dict[str, Any]:
         """What the run was asked to do, as its train.json says."""
@@ -228,7 +212,17 @@ class Workspace:
         """Read a text with the model; the last texts are kept."""
         from ..features.reading import open_reading
 
-        return self._remember(("reading", step, text), READINGS, lambda: open_reading(self.model(step), text))
+        def read_it() -> "Reading":
+            held = self._held(step)
+            with held.reading_turn:
+                return open_reading(held.reading, text)
+
+        return self._remember(("reading", step, text), READINGS, read_it)
+
+    def predictions(self, reading: "Reading", token: int, *, step: int | None = None, top: int = 8) -> Any:
+        """List what the model of a reading expects after a token."""
+        with self._held(step).reading_turn:
+            return reading.predictions(token, top=top)
 
     def effect(self, feature: str) -> "Effect":
         """Measure what changing a neuron does to the next token; takes seconds, so it is kept."""
@@ -239,7 +233,7 @@ class Workspace:
             from ..steering import effect
 
             held = self._held()
-            with held.turn:
+            with held.probing_turn:
                 return effect(held.probing, found, index=index)
 
         return self._remember(("effect", index.revision, str(found)), EFFECTS, measure)

@@ -159,11 +159,11 @@ def answered(name: str) -> Iterator[None]:
     except OfflineModeIsEnabled:
         raise InputError("HF_HUB_OFFLINE is set, so the hub cannot be reached; unset it to push") from None
     except (HfHubHTTPError, RuntimeError) as failed:
-        error = failed.__cause__ if type(failed) is RuntimeError else failed  # of an upload in a thread
-        if not isinstance(error, HfHubHTTPError):
+        refusal = failed.__cause__ if type(failed) is RuntimeError else failed  # of an upload in a thread
+        if not isinstance(refusal, HfHubHTTPError):
             raise
-        said = " ".join((error.server_message or str(error)).split())
-        code = error.response.status_code if error.response is not None else "no"
+        said = " ".join((refusal.server_message or str(refusal)).split())
+        code = refusal.response.status_code if refusal.response is not None else "no"
         token = "; is there a token that may write (HF_TOKEN, hf auth login)?" if code in (401, 403) else ""
         raise TopKLMError(f"the hub answered {code} for {name}: {said}{token}") from None
     except Exception as error:

@@ -25,6 +25,7 @@ CONCEPTS = pa.schema(
         ("index", pa.uint32()),
         ("f1", pa.float64()),
         ("average_precision", pa.float64()),
+        ("oracle_f1", pa.float64()),
     ]
 )
 
@@ -46,11 +47,11 @@ def view(directory: Path) -> str:
 def concept_view(directory: Path) -> str:
     """Write the query for the concepts and the features that tell them; none where nothing was added."""
     path = files(directory)[2]
-    if path.is_file():
-        return f"SELECT * FROM read_parquet({_quoted(path)})"  # noqa: S608  # ours
-    columns = ("concept VARCHAR", "site USMALLINT", "index UINTEGER", "f1 DOUBLE", "average_precision DOUBLE")
-    empty = ", ".join("NULL::{1} AS {0}".format(*column.split()) for column in columns)
-    return f"SELECT {empty} WHERE false"
+    types = dict(zip(CONCEPTS.names, ("VARCHAR", "USMALLINT", "UINTEGER", *["DOUBLE"] * 3), strict=True))
+    there = pq.read_schema(path).names if path.is_file() else []
+    columns = ", ".join(name if name in there else f"NULL::{kind} AS {name}" for name, kind in types.items())
+    source = f"FROM read_parquet({_quoted(path)})" if there else "WHERE false"
+    return f"SELECT {columns} {source}"
 
 
 def add_facts(index: "FeatureIndex", facts: Mapping[str, Mapping[str, float | str]]) -> None:

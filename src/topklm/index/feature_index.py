@@ -187,10 +187,13 @@ class FeatureIndex(Store):
         ]
 
     def concepts_of(self, feature: str | Feature) -> list[dict[str, Any]]:
-        """List the concepts that a feature is among the best for: `concept`, `f1`, `average_precision`."""
+        """List the concepts that a feature is among the best for, by F1.
+
+        `concept`, `f1`, `average_precision`, and `oracle_f1`: the F1 that the token type alone gives.
+        """
         found = self.locate(feature)
         query = (
-            "SELECT concept, f1, average_precision FROM concepts WHERE site = ? AND index = ? "
+            "SELECT concept, f1, average_precision, oracle_f1 FROM concepts WHERE site = ? AND index = ? "
             "ORDER BY f1 DESC, concept"
         )
         rows: list[dict[str, Any]] = self.ask(query, [found.layer, found.index]).to_pylist()
@@ -249,7 +252,8 @@ class FeatureIndex(Store):
     def add_concepts(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Store which features tell which concept how well, in place of what was stored before.
 
-        rows: `concept`, `site`, `index`, `f1` and `average_precision`, of some features for each concept.
+        rows: `concept`, `site`, `index`, `f1`, `average_precision` and, where known, `oracle_f1` (what the
+        token type alone gives), of some features for each concept.
         """
         annotations.add_concepts(self, rows)
         self._join_annotations()

@@ -3,6 +3,7 @@
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -18,7 +19,14 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-"""How DuckDB is opened: it fetches nothing."""
+
+
+def database(**config: str | bool | int | float | list[str]) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB in memory that fetches nothing and draws nothing."""
+    opened = duckdb.connect(config={**OFFLINE, **config})
+    opened.execute("SET enable_progress_bar = false")  # it would land in what a verb prints
+    return opened
+
 
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 BINS = 10

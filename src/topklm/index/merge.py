@@ -24,6 +24,7 @@ from .format import (
     TOP_TOKENS,
     VOCABULARY,
     Layout,
+    database,
 )
 from .sorting import strip_name
 from .text import Text
@@ -35,10 +36,6 @@ CANDIDATES = 2**18
 ROWS = 2**20
 FIRINGS_GROUP = 32_768
 """Rows that are read together: few, so that the firings of single tokens are found quickly."""
-OFFLINE: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-}
 
 
 class Parts:
@@ -46,7 +43,7 @@ class Parts:
 
     def __init__(self, directories: list[Path], work: Path) -> None:
         self.directories = directories
-        self.database = duckdb.connect(config=OFFLINE)
+        self.database = database()
         self.database.execute(f"SET memory_limit = '{MEMORY}'")
         self.database.execute("SET threads = 1")  # sums are then added up in the order of the text
         self.database.execute("SET temp_directory = $1", [str(work / "spill")])

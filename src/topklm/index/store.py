@@ -19,7 +19,7 @@ from ..core.errors import InputError
 from ..core.files import read_json, sha256_file
 from ..core.site import Feature, Latent, Neuron
 from . import annotations
-from .format import ABOUT, COLUMNS, FIRINGS, FORMAT, OFFLINE, TABLES, WORK, Layout
+from .format import ABOUT, COLUMNS, FIRINGS, FORMAT, TABLES, WORK, Layout, database
 
 Array = np.ndarray[Any, Any]
 NEEDED = {
@@ -70,7 +70,7 @@ class Store:
         self.layout = Layout(tuple(one["site"] for one in sites), tuple(one["width"] for one in sites))
         self._lock = threading.Lock()
         self._threads = threading.local()
-        self._database = duckdb.connect(config={**OFFLINE, "threads": threads})
+        self._database = database(threads=threads)
         try:
             self._name_tables()
         except duckdb.Error as error:

@@ -45,6 +45,13 @@ def metrics(workspace: Explored) -> dict[str, Any]:
     return found
 
 
+@router.get("/run/comparison")
+def comparison(workspace: Explored) -> dict[str, Any]:
+    """Return the verdicts on the run's claims and what they rest on, as in the comparison's results.json."""
+    found: dict[str, Any] = workspace.cleaned(workspace.comparison().as_json())
+    return found
+
+
 @router.get("/run/trace")
 def trace(workspace: Explored) -> dict[str, Any]:
     """Return the trace of the run, as in trace.json."""

@@ -1,6 +1,6 @@
 """One router per page. Each makes a page's content from the workspace; templates draw it."""
 
-from . import api, compare, neuron, neurons, overview, read, steer, trace
+from . import api, compare, neuron, neurons, overview, quiz, read, steer, trace
 
 routers = (
     overview.router,
@@ -9,6 +9,7 @@ routers = (
     read.router,
     steer.router,
     compare.router,
+    quiz.router,
     trace.router,
     api.router,
 )

@@ -12,6 +12,7 @@ from ..render import answer
 from ..table import LONGEST_QUERY, Asked, rows_of
 from ..workspace import Missing, Workspace
 from .overview import verdict
+from .quiz import quizzes
 
 router = APIRouter()
 SHOWN = 3
@@ -26,26 +27,29 @@ def page(
     concept: Annotated[str, Query(max_length=LONGEST_QUERY)] = "",
 ) -> HTMLResponse:
     """Answer with the sources side by side, and with the numbers where they were measured."""
+    q, concept = " ".join(q.split()), concept.strip()
+    found = columns(workspace, "" if concept else q, concept)
     shown = {
-        "q": " ".join(q.split()),
-        "concept": concept.strip(),
-        "columns": columns(workspace, " ".join(q.split()), concept.strip()),
+        "q": "" if concept else q,
+        "concept": concept,
+        "sides": [("", found)] if found else [],
         "sources": workspace.sources,
         "concepts": concepts(workspace),
         "verdict": numbers(workspace),
+        "quizzes": quizzes(workspace),
     }
     return answer(workspace, "compare.html", "compare", **shown)
 
 
-def columns(workspace: Workspace, q: str, concept: str) -> list[dict[str, Any]]:
-    """Return, of each source, its best features for a word or concept, or why there are none."""
+def columns(workspace: Workspace, q: str, concept: str, *, shown: int = SHOWN) -> list[dict[str, Any]]:
+    """Return, of each source, its best features for a word or a concept, or why there are none."""
     if not q and not concept:
         return []
     found = []
     for source in workspace.sources:
         one: dict[str, Any] = {"source": source, "features": [], "message": ""}
         try:
-            table = rows_of(workspace, Asked(source, "" if concept else q, concept), limit=SHOWN)
+            table = rows_of(workspace, Asked(source, q, concept), limit=shown)
             index = workspace.index(source)
             for row in table.rows:
                 card = index.card(row["feature"])

@@ -48,5 +48,6 @@ def content(workspace: Workspace, asked: Asked, *, limit: int = 50) -> dict[str,
         "concepts": [row["concept"] for row in index.concepts()],
         "kind": index.kind.KIND,
         "n_tokens": index.n_tokens,
+        "chosen_by": "",
         "problem": "",
     }

@@ -13,6 +13,14 @@ from ..render import answer
 from ..workspace import Missing, Workspace
 
 router = APIRouter()
+TITLES = {
+    "topk": "TopK neurons",
+    "dense": "dense twin",
+    "posthoc": "post-hoc TopK of the twin",
+    "initialisation": "initialisation",
+    "permuted": "chance (permuted)",
+}
+"""Names of what a trace follows."""
 
 
 @router.get("/")
@@ -42,6 +50,7 @@ def content(workspace: Workspace) -> dict[str, Any]:
         "emergence": emergence(workspace),
         "layers": layers(workspace),
         "verdict": _or_missing(lambda: verdict(workspace)),
+        "comparison": _or_missing(workspace.comparison),
         "sources": workspace.sources,
         "checkpoints": workspace.checkpoints,
         "traced": workspace.traced,
@@ -73,10 +82,9 @@ def emergence(workspace: Workspace) -> Any:
         about = workspace.trace().about["emergence"]
     except InputError as error:
         return _told(workspace, error)
-    shares = {"TopK neurons": about, **about["controls"]}
-    titles = {"permuted": "chance (permuted)", "dense": "dense twin", "posthoc": "post-hoc TopK of the twin"}
+    shares = {"topk": about, **about["controls"]}
     return curves(
-        {titles.get(name, name): list(zip(one_steps(about, one), one["share"], strict=True))
+        {TITLES.get(name, name): list(zip(one_steps(about, one), one["share"], strict=True))
          for name, one in shares.items()},
         title="Share of neurons that have become what they end as, over training steps",
         low=0.0,

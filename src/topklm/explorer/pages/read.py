@@ -1,6 +1,6 @@
 """Read: a text of one's own; which neurons fire on each token, layer by layer, and what may come next."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
@@ -10,6 +10,9 @@ from ...core.site import Feature
 from ..depends import Explored, Number
 from ..render import answer
 from ..workspace import LONGEST_TEXT, Workspace
+
+if TYPE_CHECKING:
+    from ...features.reading import Reading
 
 router = APIRouter()
 SHOWN = 8
@@ -48,11 +51,7 @@ def content(
     place = len(reading.tokens) - 1 if at is None else at
     if place >= len(reading.tokens):
         raise InputError(f"there is no token {place}; the text has {len(reading.tokens)}, from 0")
-    marks: list[float] = []
-    if feature:
-        from ...features.source import locate  # imports torch, which no other page needs
-
-        marks = reading.activations(locate(workspace.model(step), feature))
+    marks = marks_of(workspace, reading, feature, step) if feature else []
     top = top_tokens(workspace)
     layers = [
         {
@@ -68,8 +67,15 @@ def content(
         "scale": max(map(abs, marks), default=0.0),
         "layers": layers,
         "passed": passed(layers),
-        "predictions": reading.predictions(place),
+        "predictions": workspace.predictions(reading, place, step=step),
     }
+
+
+def marks_of(workspace: Workspace, reading: "Reading", feature: str, step: int | None) -> list[float]:
+    """Return a neuron's activation on every token. Raises InputError for one that is not the model's."""
+    from ...features.source import locate  # imports torch, which no other page needs
+
+    return reading.activations(locate(workspace.model(step), feature))
 
 
 def passed(layers: list[dict[str, Any]]) -> set[int]:

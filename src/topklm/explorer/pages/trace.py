@@ -11,7 +11,7 @@ from ..figures import curves
 from ..render import answer
 from ..workspace import Workspace
 from .neuron import life
-from .overview import emergence
+from .overview import TITLES, emergence
 
 router = APIRouter()
 
@@ -35,7 +35,9 @@ def content(workspace: Workspace) -> dict[str, Any]:
     about = workspace.trace().about
     identity = about["identity_match"]
     layers = about["layers"]
-    sources = {"topk": identity, **identity["controls"]}
+    sources = {
+        TITLES.get(name, name): one for name, one in {"topk": identity, **identity["controls"]}.items()
+    }
     return {
         "about": about,
         "corpus": workspace.corpus(about),
@@ -51,7 +53,9 @@ def content(workspace: Workspace) -> dict[str, Any]:
             low=0.0,
             high=1.0,
         ),
-        "maps": {name: heat(one) for name, one in {"topk": layers, **layers["controls"]}.items()},
+        "maps": {
+            TITLES.get(name, name): heat(one) for name, one in {"topk": layers, **layers["controls"]}.items()
+        },
         "features": about["features"]["by_step"],
         "skipped": workspace.cleaned(about["skipped"]),
         "left_out": workspace.cleaned(about["left_out"]),

@@ -33,6 +33,19 @@ document.addEventListener("alpine:init", function () {
     };
   });
 
+  Alpine.data("narrow", function () {
+    return {
+      // Of an export: hides the rows without all of the words.
+      narrow(event) {
+        var words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+        document.querySelectorAll(".neurons tbody tr").forEach(function (row) {
+          var text = row.textContent.toLowerCase();
+          row.hidden = !words.every(function (word) { return text.indexOf(word) >= 0; });
+        });
+      },
+    };
+  });
+
   Alpine.data("filters", function () {
     return {
       // Empty fields stay out of the address.
