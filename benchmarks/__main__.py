@@ -3,6 +3,7 @@
 import sys
 
 from .attention import attention
+from .explorer import explorer
 from .generation import decoding, generation
 from .index import asking, index, memory
 from .load import load
@@ -27,6 +28,7 @@ BENCHMARKS = {
         index,
         asking,
         memory,
+        explorer,
         steering,
         tracing,
         load,

@@ -7,15 +7,17 @@ import shutil
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from samples import sentences
+from samples import sentences, tiny_settings
 from topklm import FeatureIndex, build_index, load, trace
-from topklm.training import Run
+from topklm.training import Run, train
+from topklm.training.conversion import conversion_settings
 from topklm.training.run import WEIGHTS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -162,3 +164,62 @@ def test_the_demo_is_made_of_free_rows_and_loads_as_a_run(
     assert str(tmp_path) not in (run.path / "train.json").read_text(encoding="utf-8")
     assert "- T0, by Ada" in (run.path / "ATTRIBUTION.md").read_text(encoding="utf-8")
     assert "license" in (run.path / "README.md").read_text(encoding="utf-8")
+
+
+def scores(*values: float, seed: int, lower: float) -> dict[str, Any]:
+    """Scores of a run and of its twin, which differs by `lower`, as `topklm eval --json` prints it."""
+    tasks = {
+        f"stories_{number}": {"n_items": 500, "metrics": {"acc": {"value": value, "stderr": 0.02}}}
+        for number, value in enumerate(values)
+    }
+    gap = {name: {"acc": {"value": lower, "stderr": 0.01, "paired": True}} for name in tasks}
+    return {"seeds": [seed], "tasks": tasks, "compare": {"tasks": tasks, "difference": gap}}
+
+
+def test_the_capabilities_report_says_which_tasks_are_lower(tmp_path: Path) -> None:
+    """By hand: -0.03 is three item errors below zero; over seeds -0.03 and 0.01 differ by 0.02 either way."""
+    script = runpy.run_path(str(EXAMPLES / "capabilities_report.py"))
+    for seed, lower in enumerate((-0.03, 0.01)):
+        (tmp_path / f"{seed}.json").write_text(json.dumps(scores(0.7, 0.9, seed=seed, lower=lower)))
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n## Measured\n\nold\n")
+    script["main"]([str(page), "--compared", str(tmp_path / "0.json")])
+    text = page.read_text()
+    assert text.startswith(
+        "# Page\n\n## Measured\n\nLower than the twin by more than two standard errors: stories_0, "
+    )
+    assert "| `stories_1` | 0.900 ± 0.020 | 0.900 ± 0.020 | -0.030 ± 0.010 | lower |" in text
+    assert "old" not in text
+    files = [str(tmp_path / f"{seed}.json") for seed in (0, 1)]
+    script["main"]([str(page), "--compared", *files, "--smaller", files[0]])
+    text = page.read_text()
+    assert "No task is lower" in text
+    assert (
+        "| `stories_0` | 0.700 ± 0.000 | 0.700 ± 0.000 | -0.010 ± 0.020 | as good | 0.700 ± 0.020 |" in text
+    )
+
+
+def test_the_conversion_report_draws_a_group_and_says_what_was_recovered(
+    text_file: Path, trained: Run, tmp_path: Path
+) -> None:
+    report = runpy.run_path(str(EXAMPLES / "conversion_report.py"))
+    twin = train(tiny_settings(text_file, dense=True, tokens=5120), tmp_path / "twin")
+    runs = []
+    for number, changes in enumerate(({"distill": 0.5}, {"dense": True})):
+        settings = conversion_settings(twin.path, tokens=2560, evaluations=2, **changes)
+        runs.append(train(settings, tmp_path / str(number)))
+    page = tmp_path / "results" / "conversion.md"
+    page.parent.mkdir()
+    page.write_text("# Page\n\n## Measured\n\nold\n")
+    given = [str(page), "--group", "Tiny", *(str(run.path) for run in runs), "--scratch", str(trained.path)]
+    report["main"](given)
+    text = page.read_text()
+    content = json.loads((runs[0].path / "conversion.json").read_text())
+    assert f"| distilled 0.5 | 2,560 | 8 | {content['final']:.3f} | {content['recovered']:.1%} |" in text
+    assert "| control: no TopK | 2,560 |" in text
+    whole = re.search(r"^\| 32 \| (\S+) \| (\S+) \|$", text, re.MULTILINE)
+    assert whole is not None
+    assert whole[1] == whole[2]  # nothing is dropped
+    assert "| from scratch | 10,240 | 8 |" in text
+    assert "old" not in text
+    assert (tmp_path / "images" / "conversion_1.png").stat().st_size > 10_000

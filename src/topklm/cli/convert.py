@@ -41,7 +41,10 @@ def convert(
     k: Annotated[
         int | None, whole("Entries kept per token and TopK layer. Default: half the width, or a run's own.")
     ] = None,
-    topk_by: Annotated[str | None, typer.Option(help="Rank entries by value, magnitude or positive.")] = None,
+    topk_by: Annotated[
+        str | None,
+        typer.Option(help="Rank by value, magnitude (the default, or a run's own) or positive."),
+    ] = None,
     n_nontopk: Annotated[int | None, whole("Final layers kept dense.")] = None,
     anneal: Annotated[
         str | None, typer.Option(help="Come to k during training: none, k or blend. Default: k.")

@@ -30,8 +30,8 @@ def conversion_settings(source: Path | str, **changes: Any) -> TrainSettings:
     """Choose the settings of a conversion; `changes` are fields of TrainSettings.
 
     Sizes and tokenizer are the original's. A dense run of ours also brings its text, context, k and learning
-    rates; any other original needs `data`, and gets k of half its width. Raises InputError where the
-    original cannot be converted, and where the settings do not fit it.
+    rates; any other original needs `data`, and gets k of half its width by magnitude. Raises InputError where
+    the original cannot be converted, and where the settings do not fit it.
 
         train(conversion_settings("runs/tiny/twin", k=32, tokens=475_000, distill=0.5), "runs/converted")
     """
@@ -52,6 +52,7 @@ def conversion_settings(source: Path | str, **changes: Any) -> TrainSettings:
     ours = {
         "preset": "none",
         "k": max(1, width // 2),
+        "topk_by": "magnitude",
         "n_nontopk": min(2, config.num_hidden_layers - 1),
         "tokens": TOKENS,
         "context": context,
