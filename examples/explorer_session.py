@@ -1,6 +1,6 @@
 """From a word to a steered text in the explorer, with a picture of each step, as in docs/explorer.md.
 
-    python examples/explorer_session.py runs/tiny docs/images --word laughed --neuron L0/N494 --strength 1.5 --seed 3
+    python examples/explorer_session.py runs/tiny docs/images --word laughed --neuron L0/N494 --strength 1.5
 
 Needs the extras `explore` and `dev`, and a Chromium.
 """
