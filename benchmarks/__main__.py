@@ -3,11 +3,12 @@
 import sys
 
 from .attention import attention
+from .explorer import explorer
 from .generation import decoding, generation
 from .index import asking, index, memory
 from .load import load
 from .pairs import append, record
-from .scaling import scaling
+from .scaling import scaling, sharing
 from .steering import steering
 from .topk import grid, reading, steps, topk
 from .tracing import tracing
@@ -27,10 +28,12 @@ BENCHMARKS = {
         index,
         asking,
         memory,
+        explorer,
         steering,
         tracing,
         load,
         scaling,
+        sharing,
     )
 }
 

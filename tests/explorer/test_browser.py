@@ -50,6 +50,15 @@ def test_every_page_is_whole(visitor: Visitor, pictures: Path, name: str) -> Non
         assert visitor.violations() == [], look
 
 
+@pytest.mark.parametrize("name", ["overview", "found", "neuron", "text", "side-by-side", "trace"])
+def test_a_picture_for_the_manual_is_small(visitor: Visitor, pictures: Path, name: str) -> None:
+    """What docs/explorer.md shows: `--pictures DIR` keeps them, to be copied to docs/images."""
+    visitor.go(PAGES[name])
+    path = pictures / f"explorer_{name}.png"
+    visitor.page.screenshot(path=path)
+    assert path.stat().st_size < 150_000
+
+
 def test_a_neuron_is_found_by_a_word_read_named_and_shared(browser: Browser, address: str) -> None:
     """The story: find the neuron for a word, read its card, name it, share the address."""
     with visiting(browser, address) as one:

@@ -105,7 +105,7 @@ def _answer_errors(app: FastAPI, workspace: Workspace) -> None:
         return answer(
             workspace,
             "error.html",
-            "",
+            "error",
             depth=depth,
             status=status,
             title=title,

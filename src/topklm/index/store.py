@@ -93,7 +93,7 @@ class Store:
     def ask(self, query: str, values: Sequence[Any] = ()) -> pa.Table:
         """Ask the tables with a query of our own. Raises InputError where a file cannot be read."""
         try:
-            return self._cursor.sql(query, params=list(values)).to_arrow_table()
+            return self._cursor.execute(query, list(values)).to_arrow_table()
         except duckdb.Error as error:
             raise InputError(f"{self.path}: {_first_line(error)}") from None
 

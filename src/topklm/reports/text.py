@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from functools import lru_cache
 
 LONGEST = 40
 """Characters of a token that are shown; a longer one is cut."""
@@ -10,6 +11,7 @@ JOINERS = "\u200c\u200d"
 """They shape the letters and emoji around them, so they stay where there are any."""
 
 
+@lru_cache(maxsize=2**15)
 def visible(token: str, *, longest: int = LONGEST) -> str:
     r"""Write a token so that it stays on its line, changes nothing around it, and nothing of it is hidden.
 

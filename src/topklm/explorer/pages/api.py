@@ -22,4 +22,4 @@ def page(request: Request, workspace: Explored) -> HTMLResponse:
         for path, methods in request.app.openapi()["paths"].items()
         for method, about in methods.items()
     ]
-    return answer(workspace, "api.html", "", routes=rows)
+    return answer(workspace, "api.html", "api", routes=rows)

@@ -72,11 +72,9 @@ def content(workspace: Workspace, feature: str, source: str = "topk") -> dict[st
     index = workspace.index(source)
     found = index.locate(feature)
     card = index.card(found)
-    row = index.features(where=f"feature = '{found}'")[0]
     return {
         "card": card,
         "corpus": workspace.corpus(index.about),
-        "row": row,
         "feature": str(found),
         "source": source,
         "scale": scale(card),

@@ -49,8 +49,8 @@ def content(workspace: Workspace) -> dict[str, Any]:
         "final": evaluated[-1] if evaluated else None,
         "emergence": emergence(workspace),
         "layers": layers(workspace),
-        "verdict": _or_missing(lambda: verdict(workspace)),
-        "comparison": _or_missing(workspace.comparison),
+        "verdict": _or_told(workspace, lambda: verdict(workspace)),
+        "comparison": _or_told(workspace, workspace.comparison),
         "sources": workspace.sources,
         "checkpoints": workspace.checkpoints,
         "traced": workspace.traced,
@@ -61,9 +61,9 @@ def layers(workspace: Workspace) -> Any:
     """Return the layers of the run's own index with the places of their spreads, or why there are none."""
     try:
         index = workspace.index()
+        rows = index.layers()
     except InputError as error:
         return _told(workspace, error)
-    rows = index.layers()
     density = bands([row.get("density") for row in rows], logarithmic=True)
     entropy = bands([row.get("token_entropy") for row in rows])
     return {
@@ -120,11 +120,11 @@ def _told(workspace: Workspace, error: InputError) -> Missing:
     return Missing(workspace.public(str(error)), "")
 
 
-def _or_missing(make: Any) -> Any:
+def _or_told(workspace: Workspace, make: Any) -> Any:
     try:
         return make()
-    except Missing as error:
-        return error
+    except InputError as error:
+        return _told(workspace, error)
 
 
 def _or_none(make: Any) -> Any:
