@@ -40,7 +40,7 @@ class Line(NamedTuple):
     def verdict(self) -> str:
         """Whether the TopK model is lower than its twin, higher, or neither."""
         value, error = self.difference
-        return "as good" if abs(value) <= LIMIT * error else "higher" if value > 0 else "lower"
+        return "within error" if abs(value) <= LIMIT * error else "higher" if value > 0 else "lower"
 
 
 def combined(values: Sequence[float], errors: Sequence[float]) -> tuple[float, float]:

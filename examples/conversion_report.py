@@ -100,12 +100,11 @@ def _by_site(model: Any, packed: Packed, context: int) -> Iterator[list[Batch]]:
         ]
 
 
-def label(content: dict[str, Any], *, dense: bool) -> str:
+def label(run: Run) -> str:
     """Name a conversion by what is particular about it."""
-    if dense:
-        return "control: no TopK"
-    distilled = content["distill"]
-    return f"distilled {distilled:g}" if distilled else "text alone"
+    settings = run.settings
+    how = f"distilled {settings.distill:g}" if settings.distill else "text alone"
+    return f"{'control: no TopK' if settings.dense else how}, {settings.tokens:,} tokens"
 
 
 def evaluations(run: Run) -> list[tuple[int, float]]:
@@ -122,7 +121,7 @@ def draw(group: "Group", path: Path) -> None:
     with figure_file(path, (7.5, 4.4)) as figure:
         axes = figure.subplots()
         curves = {
-            label(one, dense=run.settings.dense): [(row["n_tokens"], row["loss"]) for row in one["curve"]]
+            label(run): [(row["n_tokens"], row["loss"]) for row in one["curve"]]
             for run, one in zip(group.runs, group.contents, strict=True)
         }
         if group.scratch is not None:
@@ -208,8 +207,8 @@ def _curves_table(group: Group) -> str:
     what = "the original's loss" if group.scratch is None else "loss of the model from scratch"
     rows = [
         [
-            label(content, dense=run.settings.dense),
-            f"{content['n_tokens']:,}" + ("" if run.finished else f" of {run.settings.tokens:,}"),
+            label(run),
+            f"{content['n_tokens']:,}",
             f"{content['curve'][-1]['k']}",
             f"{content['final']:.3f}",
             "-" if content["recovered"] is None else f"{content['recovered']:.1%}",
@@ -224,7 +223,7 @@ def _curves_table(group: Group) -> str:
         )
     heads = [
         "",
-        "tokens",
+        "after tokens",
         "k by then",
         "loss",
         "recovered",
@@ -236,9 +235,7 @@ def _curves_table(group: Group) -> str:
 def _features_table(group: Group) -> str:
     sparse = _sparse(group)
     found = {"original, TopK put in untrained": features(sparse[0], step=0)}
-    for run, content in zip(group.runs, group.contents, strict=True):
-        if run in sparse:
-            found[label(content, dense=False)] = features(run, step=newest(run))
+    found |= {label(run): features(run, step=newest(run)) for run in sparse}
     if group.scratch is not None:
         found["from scratch"] = features(group.scratch, step=newest(group.scratch))
     return markdown_table(
