@@ -64,6 +64,7 @@ def explorer() -> list[Ratio]:
             ),
             "search / 200 ms": (lambda: get(f"neurons?q={next(words)}"), 0.2),
         }
+        wait_until_idle(server)
         for name, (work, bar) in asked.items():
             before = seconds_of(server)
             rows.append(ratio(name, work, lambda bar=bar: time.sleep(bar), pairs=PAIRS))
@@ -119,6 +120,14 @@ def seconds_of(process: int) -> float:
     """Say how much a process has taken of a processor so far; Linux alone tells."""
     fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_idle(process: int) -> None:
+    """Wait until a server is done with what it opens and imports in the background after its start."""
+    before = -1.0
+    while seconds_of(process) - before > 0.02:
+        before = seconds_of(process)
+        time.sleep(1)
 
 
 @contextmanager
