@@ -8,7 +8,7 @@ from .generation import decoding, generation
 from .index import asking, index, memory
 from .load import load
 from .pairs import append, record
-from .scaling import scaling
+from .scaling import scaling, sharing
 from .steering import steering
 from .topk import grid, reading, steps, topk
 from .tracing import tracing
@@ -33,6 +33,7 @@ BENCHMARKS = {
         tracing,
         load,
         scaling,
+        sharing,
     )
 }
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import IO
 
@@ -13,12 +12,10 @@ WARM_UP = 2
 
 
 class Worker:
-    """A process of `worker.py`, or of another module like it: one step at each call."""
+    """A process of `worker.py`: one step at each call."""
 
-    def __init__(
-        self, kind: str, stack: ExitStack, *, module: str = "benchmarks.worker", arguments: Sequence[str] = ()
-    ) -> None:
-        command = [sys.executable, "-m", module, kind, *arguments]
+    def __init__(self, kind: str, stack: ExitStack) -> None:
+        command = [sys.executable, "-m", "benchmarks.worker", kind]
         pipe = subprocess.PIPE
         self.process = stack.enter_context(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
         stack.callback(self.process.kill)
@@ -35,15 +32,10 @@ class Worker:
         self.input.flush()
         return float(json.loads(self.output.readline())["seconds"])
 
-    def end(self) -> dict[str, float]:
-        """End the input of the process and return what it answers to that."""
-        self.input.close()
-        found: dict[str, float] = json.loads(self.output.readline())
-        return found
-
     def peak(self) -> float:
         """End the process and return its peak memory in MB."""
-        return self.end()["peak_mb"]
+        self.input.close()
+        return float(json.loads(self.output.readline())["peak_mb"])
 
 
 def training() -> list[Ratio]:

@@ -1,6 +1,7 @@
 """People who visit the explorer, for locust: four of five read, one steers; see `load.py`."""
 
 import random
+import time
 from typing import Any
 
 from locust import FastHttpUser, between, task
@@ -65,7 +66,8 @@ class Steerer(FastHttpUser):
             "seed": random.randrange(99),
         }
         leaves = random.random() < 0.25
-        name = "steering, left half-way" if leaves else "steering, to the end"
+        name = "steering, until it answers"
+        began = time.perf_counter()
         with self.client.post(
             "/api/v1/steer", json=asked, name=name, stream=True, catch_response=True
         ) as answer:
@@ -77,3 +79,11 @@ class Steerer(FastHttpUser):
                     return
             if b"event: end" not in seen:
                 answer.failure("it did not end")
+        self.environment.events.request.fire(
+            request_type="POST",
+            name="steering, until both texts are written",
+            response_time=1e3 * (time.perf_counter() - began),
+            response_length=0,
+            exception=None,
+            context={},
+        )

@@ -2,8 +2,9 @@
 
     torchrun --nproc_per_node 2 tests/jobs.py DIRECTORY WHAT TOPKLM-ARGUMENTS...
 
-WHAT is a JSON object: `kill` or `stop`, a pair of rank and step after which that process kills or
-terminates itself. Each process notes the blocks that it trains on in DIRECTORY/seen-RANK.txt.
+WHAT is a JSON object: `kill`, `stop` or `freeze`, a pair of rank and step after which that process kills,
+terminates or halts itself; `hub`, a directory of Parquet shards that stands for any dataset of the hub. Each
+process notes the blocks that it trains on in DIRECTORY/seen-RANK.txt.
 """
 
 import json
@@ -11,10 +12,11 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGTERM}
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGTERM, "freeze": signal.SIGSTOP}
 
 
 def torchrun(*arguments: str, processes: int = 2, timeout: float = 600) -> subprocess.CompletedProcess[str]:
@@ -42,6 +44,12 @@ def main(directory: str, what: str, *arguments: str) -> int:
     from topklm.training.trainer import TopKTrainer
 
     rank, asked = int(os.environ["RANK"]), json.loads(what)
+    if "hub" in asked:
+        import datasets
+
+        shards = sorted(map(str, Path(asked["hub"]).glob("*.parquet")))
+        streamed = partial(datasets.load_dataset, "parquet", data_files=shards, split="train", streaming=True)
+        datasets.load_dataset = lambda *_, **__: streamed()
     step_of, end_of_step = TopKTrainer.training_step, Pace.on_step_end
     with Path(directory, f"seen-{rank}.txt").open("a") as seen:
 

@@ -6,15 +6,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from jobs import job, torchrun
-from samples import tiny_settings
+from samples import sentences, tiny_settings
 from topklm.core.errors import InputError
 from topklm.core.processes import Place, place
-from topklm.data import Blocks, Packed
+from topklm.data import Blocks, Packed, load_corpus, pack
 from topklm.training import Interrupted, Run, TrainSettings, load, resume, train
 from topklm.training.callbacks import Pace
 
@@ -116,6 +118,37 @@ def test_a_killed_process_ends_the_job_in_one_line_and_any_number_goes_on(
 
 
 @pytest.mark.slow
+def test_a_process_that_hangs_ends_the_job_after_the_timeout(
+    asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOPKLM_TIMEOUT", "40")
+    out = tmp_path / "run"
+    done = job(tmp_path, "train", "--config", str(asked), "--out", str(out), freeze=[1, 5], timeout=400)
+    # Forty seconds, thirty that the launcher gives the frozen one, and some for a slow machine.
+    assert time.time() - (out / "metrics.jsonl").stat().st_mtime < 40 + 30 + 60
+    assert done.returncode == 1
+    assert done.stderr.count("topklm: another of the 2 processes ended or did not answer") == 1
+
+
+@pytest.mark.slow
+def test_neurons_are_kept_alive_by_the_tokens_of_all_processes(
+    settings: TrainSettings, tmp_path: Path
+) -> None:
+    changed = replace(
+        settings, lift=0.01, aux_loss=0.03, revive=2, dead_after=500, device_tokens=settings.batch_tokens // 2
+    )
+    asked = tmp_path / "settings.json"
+    asked.write_text(json.dumps(changed.as_json()))
+    done = torchrun("-m", "topklm", "train", "--config", str(asked), "--out", str(tmp_path / "two"))
+    assert done.returncode == 0, done.stderr
+    in_turns = train(changed, tmp_path / "one")
+    assert_same_losses(tmp_path / "two", in_turns)
+    one, two = (run.metrics()[-1]["stream"] for run in (in_turns, Run(tmp_path / "two")))
+    for layer, numbers in one.items():
+        assert two[layer] == pytest.approx(numbers, abs=1e-4)
+
+
+@pytest.mark.slow
 def test_a_split_model_has_the_same_losses_and_its_checkpoints_are_ordinary_ones(
     settings: TrainSettings, alone: Run, tmp_path: Path
 ) -> None:
@@ -143,6 +176,26 @@ def test_a_split_model_has_the_same_losses_and_its_checkpoints_are_ordinary_ones
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("fsdp", [False, True])
+def test_turns_recomputing_bf16_and_compiling_go_with_several_processes(
+    fsdp: bool, compiled: bool, settings: TrainSettings, tmp_path: Path
+) -> None:
+    plain = replace(settings, tokens=10 * 256, precision="bf16", device_tokens=64, full_checkpoints=1)
+    expected = train(plain, tmp_path / "one")
+    asked = tmp_path / "settings.json"
+    changed = replace(plain, fsdp=fsdp, recompute=True, compile=compiled)
+    asked.write_text(json.dumps(changed.as_json()))
+    done = torchrun("-m", "topklm", "train", "--config", str(asked), "--out", str(tmp_path / "two"))
+    assert done.returncode == 0, done.stderr
+    one, two = (
+        [row["loss"] for row in run.metrics() if "loss" in row] for run in (expected, Run(tmp_path / "two"))
+    )
+    assert len(two) == 10
+    assert two == pytest.approx(one, abs=0.02)  # bf16 has two to three digits
+
+
+@pytest.mark.slow
 def test_two_processes_go_on_with_what_one_began(
     settings: TrainSettings, alone: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +211,29 @@ def test_two_processes_go_on_with_what_one_began(
     done = torchrun("-m", "topklm", "train", "--resume", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     assert_same_losses(tmp_path / "run", alone)
+
+
+@pytest.mark.slow
+def test_two_processes_read_every_document_of_a_streamed_corpus_once(
+    settings: TrainSettings, tmp_path: Path
+) -> None:
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    texts = sentences(400)
+    for number in range(5):
+        table = pyarrow.table({"text": texts[number * 80 : (number + 1) * 80]})
+        pyarrow.parquet.write_table(table, shards / f"train-{number:05d}-of-00005.parquet")
+    asked, out = tmp_path / "settings.json", tmp_path / "run"
+    changed = replace(settings, data=["somebody/animals"])
+    asked.write_text(json.dumps(changed.as_json()))
+    done = job(tmp_path, "train", "--config", str(asked), "--out", str(out), hub=str(shards))
+    assert done.returncode == 0, done.stderr
+    tokenizer = load(out).tokenizer
+    training, held_out = (Packed.open(out / "data", name) for name in ("train", "validation"))
+    assert len(training.documents) + len(held_out.documents) == len(texts)
+    corpus, _ = load_corpus(str(shards)).split()
+    read_here = pack(corpus, tokenizer, tmp_path / "packed", "train")
+    assert training.about["tokens_sha256"] == read_here.about["tokens_sha256"]
 
 
 def test_a_step_is_shared_out_evenly_or_refused(text_file: Path) -> None:
