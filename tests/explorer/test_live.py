@@ -231,3 +231,11 @@ def test_those_who_read_go_before_those_who_write() -> None:
 
     asyncio.run(scene())
     assert seen == [False, True, True, False]
+
+
+def test_an_effect_does_not_wait_long_for_another(explored: Path) -> None:
+    workspace = Workspace(explored)
+    held = workspace.writing()
+    with held.probing_turn, pytest.raises(Full, match="another effect"):
+        workspace.effect("L0/N3")
+    assert workspace.effect("L0/N3").feature == "L0/N3"

@@ -15,6 +15,7 @@ from ..core.files import read_json
 from ..index.feature_index import FeatureIndex
 from ..training import Run
 from .held import Held, hold
+from .live import Full
 from .notes import Notes
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ READINGS = 32
 MODELS = 2
 """Models held in memory: the run's own and one checkpoint."""
 EFFECTS = 256
+TURN = 1.0
+"""Seconds to wait while another effect is measured."""
 
 
 class Missing(InputError):
@@ -233,8 +236,12 @@ class Workspace:
             from ..steering import effect
 
             held = self._held()
-            with held.probing_turn:
+            if not held.probing_turn.acquire(timeout=TURN):  # who waits here keeps others from being answered
+                raise Full("another effect is being measured; try again in a moment")
+            try:
                 return effect(held.probing, found, index=index)
+            finally:
+                held.probing_turn.release()
 
         return self._remember(("effect", index.revision, str(found)), EFFECTS, measure)
 
