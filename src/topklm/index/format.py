@@ -1,5 +1,6 @@
 """The format `topklm.index/1`: files, columns, how values are binned. Described in docs/formats.md."""
 
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -24,7 +25,8 @@ OFFLINE: dict[str, str | bool | int | float | list[str]] = {
 def database(**config: str | bool | int | float | list[str]) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB in memory that fetches nothing and draws nothing."""
     opened = duckdb.connect(config={**OFFLINE, **config})
-    opened.execute("SET enable_progress_bar = false")  # it would land in what a verb prints
+    with suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets there is no bar to forbid
+        opened.execute("SET enable_progress_bar = false")  # it would land in what a verb prints
     return opened
 
 
