@@ -14,6 +14,7 @@ from torch import Tensor
 from samples import tiny_settings
 from topklm.core.errors import InputError, RunError
 from topklm.core.files import sha256_file
+from topklm.data import Packed
 from topklm.model import TopK, TopKLMForCausalLM
 from topklm.model.topk import SELECTIONS
 from topklm.training import Run, TrainSettings, load, preset, resume, train
@@ -44,11 +45,22 @@ def planted(settings: TrainSettings, tokenizer: object, *, attention: str) -> To
     """A new model whose neurons 0 to 7 lie below the others at every TopK layer, and so stay dead."""
     model = new_model(settings, tokenizer, attention=attention)
     with torch.no_grad():
-        model.model.embed_tokens.weight[:, :8] = -0.1
+        model.model.embed_tokens.weight[:, :PLANTED] = -0.15
         for block in model.model.layers:
-            block.self_attn.o_proj.weight[:8] = 0.0
-            block.mlp.down_proj.weight[:8] = 0.0
+            block.self_attn.o_proj.weight[:PLANTED] = 0.0
+            block.mlp.down_proj.weight[:PLANTED] = 0.0
     return model
+
+
+PLANTED = 8
+
+
+def planted_alive(run: Run) -> int:
+    """How many of the planted neurons fire at all on the run's text, over its TopK layers."""
+    model = load(run.path).model
+    tokens = Packed.open(run.path / "data", "train").tokens[:4096]
+    codes = model.codes(torch.from_numpy(tokens.astype("int64")).view(-1, 32))
+    return sum(int((code.to_dense()[:, :PLANTED] != 0).any(0).sum()) for code in codes.values())
 
 
 def test_planted_dead_neurons_come_alive(
@@ -58,19 +70,20 @@ def test_planted_dead_neurons_come_alive(
     settings = tiny_settings(
         text_file, lr=3e-3, tokens=60 * 256, trace_checkpoints=1, evaluations=1, full_checkpoints=1
     )
-    dead = {}
+    alive = {}
     for name, changes in {
         "plain": {},
-        "lifted": {"lift": 0.1, "lift_fade": 0.2},
+        "lifted": {"lift": 0.05, "lift_fade": 0.2},
         "drawn": {"revive": 2, "dead_after": 1000, "revive_share": 0.5},
     }.items():
-        row = train(replace(settings, **changes), tmp_path / name).metrics()[-1]
-        dead[name] = [row["stream"][layer]["dead"] for layer in ("0", "1")]
-    # Eight are planted; processors that round otherwise may wake one or two of them without help.
-    assert min(dead["plain"]) >= 5 / 32
-    for name in ("lifted", "drawn"):
-        assert dead[name][0] <= dead["plain"][0] / 2, dead
-        assert dead[name][1] < dead["plain"][1], dead
+        alive[name] = sum(
+            planted_alive(train(replace(settings, seed=seed, **changes), tmp_path / f"{name}-{seed}"))
+            for seed in (0, 1)
+        )
+    # Of 32 (two layers, two seeds). Some wake without help, and how many depends on how a processor rounds.
+    assert alive["plain"] <= 20, alive
+    assert alive["lifted"] >= alive["plain"] + 4, alive
+    assert alive["drawn"] >= alive["plain"] + 8, alive
 
 
 @pytest.fixture(scope="module")
