@@ -90,7 +90,7 @@ def test_every_preset_makes_a_model_configuration_and_whole_steps(name: str) -> 
         ({"seed": 2**32}, "seed=4294967296"),
         ({"tokens": 10**30}, "choose 1..1,000,000,000,000,000"),
         ({"threads": 10**12}, r"choose 0\.\.1024"),
-        ({"device_tokens": 1536}, "does not divide"),
+        ({"device_tokens": 1536}, "one process cannot take 4 at a time"),
         ({"k": "8"}, "k='8' should be int"),
         ({"kk": 3}, "unknown setting 'kk'"),
     ],

@@ -161,7 +161,7 @@ class TrainSettings:
         if rest or of_each % at_once:
             raise InputError(
                 f"batch_tokens={self.batch_tokens} are {self.batch_blocks} blocks of context={self.context}, "
-                f"which {processes} processes cannot take "
+                f"which {'one process' if processes == 1 else f'{processes} processes'} cannot take "
                 + (f"{at_once} at a time (device_tokens={self.device_tokens})" if not rest else "evenly")
                 + "; choose another batch_tokens or device_tokens"
             )
