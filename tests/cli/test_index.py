@@ -81,7 +81,14 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(
     out = run / "index"
     arguments = ["index", str(run), "--data", *["stories:3"], "--tokens", "200000", "--no-effects"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # a shell's background jobs, and what they start, are made to ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while process.poll() is None and not (out / ".work" / "plan.json").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
