@@ -23,8 +23,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from topklm import build_index, preset, resume, train
-from topklm.core.files import read_json, write_json, write_text
-from topklm.export.hub import LOADED, TOKENIZER, present, without_paths
+from topklm.core.files import read_json, without_paths, write_json, write_text
+from topklm.export.hub import LOADED, TOKENIZER, present
 from topklm.export.model_card import model_card
 from topklm.training import Run, TrainSettings
 from topklm.training.run import WEIGHTS

@@ -12,7 +12,7 @@ import yaml
 
 from hub_server import TOKEN, Hub, serving
 from topklm.cli.main import main
-from topklm.export.hub import without_paths
+from topklm.core.files import without_paths
 from topklm.export.model_card import model_card
 from topklm.training import Run, load
 

@@ -7,6 +7,7 @@ import typer
 
 from ..core.errors import InputError
 from .output import AsJson, decimal, put, put_json, say, whole
+from .train import resume_run
 
 
 def convert(
@@ -109,22 +110,17 @@ def convert(
         "threads": threads,
     }
     changes = {name: value for name, value in named.items() if value is not None and value != []}
-    run = _resumed(out, source, gguf_file, changes) if resume else _started(out, source, gguf_file, changes)
+    run = (
+        resume_run(out, given={**changes, "SOURCE": source or None, "gguf_file": gguf_file or None})
+        if resume
+        else _started(out, source, gguf_file, changes)
+    )
     content = write_conversion(run, recover=recover)
     if as_json:
         put_json(content | {"revision": run.revision})
     else:
         put("\n".join(table(content)))
         say(f"done: {run.path}; try: topklm index {run.path}")
-
-
-def _resumed(out: Path, source: str | None, gguf_file: str | None, changes: dict[str, Any]) -> Any:
-    from .train import resume_run
-
-    given = [*changes, *(["SOURCE"] if source else []), *(["gguf_file"] if gguf_file else [])]
-    if given:
-        raise InputError(f"with --resume all settings come from the run; leave out {', '.join(given)}")
-    return resume_run(out)
 
 
 def _started(out: Path, source: str | None, gguf_file: str | None, changes: dict[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """`topklm train`: train a model, its dense twin, or go on with a run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -156,15 +157,11 @@ def train(
         "report_to": report_to,
     }
     changes = {name: value for name, value in named.items() if value is not None and value != []}
-    if resume:
-        given = [
-            *changes,
-            *(["preset"] if preset is not None else []),
-            *(["config"] if config is not None else []),
-        ]
-        if given:
-            raise InputError(f"with --resume all settings come from the run; leave out {', '.join(given)}")
-    run = resume_run(out) if resume else start_run(out, changes, preset=preset, config=config)
+    run = (
+        resume_run(out, given={**changes, "preset": preset, "config": config})
+        if resume
+        else start_run(out, changes, preset=preset, config=config)
+    )
     rows = run.metrics()
     final = next((row["eval_loss"] for row in reversed(rows) if "eval_loss" in row), None)
     if as_json:
@@ -204,10 +201,12 @@ def start_run(out: Path, changes: dict[str, Any], *, preset: str | None, config:
     return training.train(settings, out, say=say, console=error_console())
 
 
-def resume_run(out: Path) -> Any:
-    """Go on with a run."""
+def resume_run(out: Path, *, given: Mapping[str, Any] | None = None) -> Any:
+    """Go on with a run. Raises InputError where `given` holds anything but None: the run has its settings."""
     from .. import training
 
+    if names := [name for name, value in (given or {}).items() if value is not None]:
+        raise InputError(f"with --resume all settings come from the run; leave out {', '.join(names)}")
     return training.resume(out, say=say, console=error_console())
 
 

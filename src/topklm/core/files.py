@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
 from .errors import DiskFullError, InputError, RunError
@@ -32,6 +32,17 @@ def finite(content: Any) -> Any:
         return [finite(value) for value in content]
     if isinstance(content, float) and not math.isfinite(content):
         return None
+    return content
+
+
+def without_paths(content: Any) -> Any:
+    """Replace every absolute path in a JSON value by its last part: it says nothing to others."""
+    if isinstance(content, dict):
+        return {name: without_paths(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [without_paths(value) for value in content]
+    if isinstance(content, str) and (PurePath(content).is_absolute() or PureWindowsPath(content).drive):
+        return PureWindowsPath(content).name
     return content
 
 

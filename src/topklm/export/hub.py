@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePath, PureWindowsPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import InputError, RunError, TopKLMError
-from ..core.files import damage, read_json
+from ..core.files import damage, read_json, without_paths
 from ..training.run import WEIGHTS, Run
 from .model_card import model_card
 
@@ -125,17 +125,6 @@ def run_files(run: Run) -> Iterator[File]:
 def present(directory: Path, names: Any) -> Iterator[File]:
     """List the files of these names that are there."""
     yield from ((name, directory / name) for name in names if (directory / name).is_file())
-
-
-def without_paths(content: Any) -> Any:
-    """Replace every absolute path in a JSON value by its last part: it says nothing to others."""
-    if isinstance(content, dict):
-        return {name: without_paths(value) for name, value in content.items()}
-    if isinstance(content, list):
-        return [without_paths(value) for value in content]
-    if isinstance(content, str) and (PurePath(content).is_absolute() or PureWindowsPath(content).drive):
-        return PureWindowsPath(content).name
-    return content
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from ..core.files import without_paths
 from ..reports.metrics import markdown_table
 from ..training.run import Run
 from ..training.settings import TrainSettings
@@ -95,10 +95,10 @@ def training(run: Run) -> dict[str, str]:
     settings, about = run.settings, run.about
     corpus = about.get("corpus", {}).get("train", {})
     return {
-        "text": ", ".join(map(shown, settings.data)),
+        "text": ", ".join(without_paths(settings.data)),
         "tokens": f"{settings.steps * settings.batch_tokens:,} seen; {corpus.get('tokens', 0):,} in the text",
         "steps": f"{about['steps']:,} of {settings.batch_tokens:,} tokens",
-        "tokenizer": shown(settings.tokenizer),
+        "tokenizer": without_paths(settings.tokenizer),
         "context": f"{settings.context} tokens",
         "learning rate": f"{settings.lr:g}, of the embedding {settings.embedding_lr or settings.lr:g}",
         "seed": str(settings.seed),
@@ -145,8 +145,3 @@ def twin_of(run: Run) -> Run | None:
         return None
     twin = Run(path)
     return twin if twin.finished else None
-
-
-def shown(source: str) -> str:
-    """Name a source of text: a path by its last part."""
-    return PureWindowsPath(source).name if Path(source).is_absolute() else source
