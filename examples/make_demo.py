@@ -1,12 +1,13 @@
 """Make a model to ship: train it on freely licensed rows, halve its weights, index it, write its card.
 
-python examples/make_demo.py DATA [DATA ...] --work WORK --out DEMO [--tokens N] [--twin]
+python examples/make_demo.py DATA [DATA ...] --work WORK --out DEMO [--tokens N] [--twin TWIN]
 
-DATA: directories with train.parquet and validation.parquet, which have the columns text, source, title,
-author and license. Only rows in the public domain or under CC BY are read. Everything in WORK is resumed by
-the same command: the filtered text, the run, its dense twin. DEMO is a run's directory without checkpoints,
-its weights in bf16, with a sampled index of held-out text, a model card and the list of those whose texts it
-learnt from.
+The preset is `small`. DATA: directories with train.parquet and validation.parquet, which have the columns
+text, source, title, author and license. Only rows in the public domain or under CC BY are read. Everything
+in WORK is resumed by the same command: the filtered text, the run, its dense twin. DEMO is a run's directory
+without checkpoints and code, its weights in bf16, with a sampled index of held-out text, a model card and the
+list of those whose texts it learnt from. TWIN gets the dense twin in the same way, without an index, to be
+compared with.
 """
 
 import argparse
@@ -29,20 +30,6 @@ from topklm.export.model_card import model_card
 from topklm.training import Run, TrainSettings
 from topklm.training.run import WEIGHTS
 
-SHAPE: dict[str, Any] = {
-    "tokenizer": "bpe:4096",
-    "width": 512,
-    "k": 32,
-    "depth": 6,
-    "n_nontopk": 2,
-    "heads": 4,
-    "head_dim": 32,
-    "mlp": 240,
-    "context": 256,
-    "batch_tokens": 2048,
-    "warmup_share": 0.1,
-}
-"""5.9M parameters: 11.8 MB in bf16."""
 COLUMNS = ("source", "title", "author", "license")
 
 
@@ -78,13 +65,18 @@ def trained(settings: TrainSettings, path: Path) -> Run:
     return train(settings, path, say=print)
 
 
+def is_kept(row: dict[str, Any]) -> bool:
+    """Tell whether a row of the loss curve ships: every evaluation, and of the steps one in fifty."""
+    return not row["step"] % 50 or "eval_loss" in row
+
+
 def pack(run: Run, out: Path) -> Run:
-    """Copy what loads a run, its weights in bf16 and no path of this machine in its settings."""
+    """Copy what loads a run: weights in bf16, no code, no path of this machine in its settings."""
     out.mkdir(parents=True)
     for name, source in [*present(run.path, LOADED), *present(run.path, TOKENIZER)]:
         shutil.copyfile(source, out / name)
-    for source in [*sorted(run.path.glob("*.py")), run.path / "metrics.jsonl"]:
-        shutil.copyfile(source, out / source.name)
+    rows = [json.dumps(row) for row in run.metrics() if is_kept(row)]
+    write_text(out / "metrics.jsonl", "\n".join(rows) + "\n")
     weights = {name: one.to(torch.bfloat16) for name, one in load_file(run.path / WEIGHTS).items()}
     save_file(weights, out / WEIGHTS, metadata={"format": "pt"})
     config = read_json(out / "config.json")
@@ -115,9 +107,9 @@ def main() -> int:
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=int, default=45_000_000)
+    parser.add_argument("--tokens", type=int, help="default: the preset's")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--twin", action="store_true", help="train the dense twin too, for the card")
+    parser.add_argument("--twin", type=Path, help="train the dense twin too, and put it there")
     parser.add_argument("--settings", type=json.loads, default={}, help="further settings, as JSON")
     parser.add_argument("--index-data", type=Path, help="held-out Parquet of the index; default: all of it")
     parser.add_argument("--index-tokens", type=int, default=200_000)
@@ -125,16 +117,19 @@ def main() -> int:
         "--sample", type=float, default=0.08, help="share of documents whose firings are kept"
     )
     options = parser.parse_args()
-    if options.out.exists():
-        raise SystemExit(f"{options.out} exists; delete it first")
+    for one in (options.out, options.twin):
+        if one is not None and one.exists():
+            raise SystemExit(f"{one} exists; delete it first")
     options.work.mkdir(parents=True, exist_ok=True)
     files = write_text_files(options.data, options.work)
     text = {"data": [str(files["train"])], "validation": [str(files["validation"])]}
-    given = {**SHAPE, **text, "tokens": options.tokens, "threads": options.threads, **options.settings}
-    settings = preset("tiny", **given)
-    run = trained(settings, options.work / "run")
+    given = {**text, "threads": options.threads, **options.settings}
+    if options.tokens is not None:
+        given["tokens"] = options.tokens
+    run = trained(preset("small", **given), options.work / "run")
     if options.twin:
-        trained(preset("tiny", **given, dense=True), options.work / "run" / "twin")
+        twin = trained(preset("small", **given, dense=True), options.work / "run" / "twin")
+        pack(twin, options.twin)
     demo = pack(run, options.out)
     held_out = options.index_data or files["validation"]
     build_index(demo, data=str(held_out), tokens=options.index_tokens, sample=options.sample, say=print)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .find import Lexicon
-from .output import AsJson, error_console, put, put_json, resumable, say, whole
+from .output import AsJson, error_console, put, put_json, resumable, run_path, say, whole
 
 if TYPE_CHECKING:
     from ..comparison.outcome import Comparison
@@ -19,7 +19,10 @@ def compare(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...", help="A run, or several that differ in their seed alone.", show_default=False
+            parser=run_path,
+            metavar="RUN...",
+            help="A run, or several that differ in their seed alone.",
+            show_default=False,
         ),
     ],
     without: Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, error_console, number, put, put_json, say, whole
+from .output import AsJson, error_console, number, put, put_json, run_path, say, whole
 from .tasks import evaluate_tasks, write_tasks
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ STREAMED_CHARACTERS = 2_000_000
 
 def evaluate(
     path: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="A run's directory.", show_default=False)
+        str | None,
+        typer.Argument(
+            parser=run_path, metavar="RUN", help="A run's directory, or 'demo'.", show_default=False
+        ),
     ] = None,
     data: Annotated[
         list[str] | None,

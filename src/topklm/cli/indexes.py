@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import InputError
+from .output import run_path
 
 if TYPE_CHECKING:
     from ..index import FeatureIndex
 
 IndexedPath = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's directory, or an index's.", show_default=False)
+    str,
+    typer.Argument(
+        parser=run_path,
+        metavar="RUN",
+        help="A run's directory, or 'demo'; or an index's directory.",
+        show_default=False,
+    ),
 ]
 
 

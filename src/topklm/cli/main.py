@@ -13,6 +13,7 @@ from ..core.processes import may_speak
 from . import (
     compare,
     convert,
+    demo,
     evaluate,
     evaluate_steering,
     explore,
@@ -42,12 +43,14 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 app = typer.Typer(
     name="topklm",
     help="Train, measure and read TopK language models, whose hidden states are sparse codes.",
-    epilog="A RUN is a directory that 'train' or 'quickstart' made. Start with: topklm quickstart",
+    epilog="A RUN is a directory that 'train' or 'quickstart' made; 'demo' is the one that ships. "
+    "Start with: topklm demo, topklm quickstart",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("demo", short_help="Open the model that ships in a browser.")(demo.demo)
 app.command("quickstart", short_help="Train a small model, show its text and neurons.")(quickstart.quickstart)
 app.command("stories", short_help="Tell labelled stories.")(stories.stories)
 app.command("train", short_help="Train a model, its dense twin, or go on with one.")(train.train)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..core.errors import Interrupted
+from ..core.errors import Interrupted, TopKLMError
 from ..core.files import finite
 from ..core.processes import is_main
 
@@ -20,7 +20,27 @@ if TYPE_CHECKING:
     from ..core.stats import Estimate
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-RunPath = Annotated[str, typer.Argument(metavar="RUN", help="A run's directory.", show_default=False)]
+
+
+def run_path(text: str) -> str:
+    """Return a run's directory as text, also of the demo that ships."""
+    from ..training.shipped import run_directory
+
+    try:
+        return str(run_directory(text))
+    except TopKLMError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+RunPath = Annotated[
+    str,
+    typer.Argument(
+        parser=run_path,
+        metavar="RUN",
+        help="A run's directory, or 'demo': the model that ships with topklm.",
+        show_default=False,
+    ),
+]
 
 
 def whole(text: str) -> Any:

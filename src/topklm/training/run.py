@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..core.errors import InputError, RunError
 from ..core.files import MANIFEST, damage, read_json, sha256_file
+from .shipped import run_directory
 
 if TYPE_CHECKING:
     from ..model import TopKLMForCausalLM
@@ -28,7 +29,7 @@ ABOUT = {"settings": dict, "machine": dict, "steps": int, "versions": dict}
 
 
 class Run:
-    """A training run on disk.
+    """A training run on disk. `demo` is the model that ships, where no directory has that name.
 
     Raises RunError where the directory is none.
 
@@ -37,7 +38,7 @@ class Run:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = run_directory(path)
         if not self.path.is_dir():
             raise RunError(f"there is no run {path}; 'topklm train --out DIR' makes one")
         if not (self.path / "train.json").is_file():
@@ -129,6 +130,7 @@ def load(path: Path | str, *, step: int | None = None) -> Loaded:
     is not finished, damaged, or its tokenizer is another than the one it was trained with.
 
         model, tokenizer, run = load("runs/quickstart")
+        model, tokenizer, run = load("demo")  # the model that ships with topklm
     """
     import torch
 

@@ -1,0 +1,61 @@
+"""The model that ships with topklm: `demo` names it wherever a run's directory is asked for."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from ..core.errors import RunError
+from ..core.files import PARTIAL
+
+DEMO = "demo"
+PACKED = Path(__file__).parent.parent / DEMO
+"""What ships: a run's directory without checkpoints and code, its weights in bf16."""
+CODE = Path(__file__).parent.parent / "model"
+"""The code that a run carries with it, for transformers without topklm."""
+
+
+def run_directory(path: Path | str) -> Path:
+    """Return where a run lies. `demo` is the model that ships, unless something here has that name."""
+    if str(path) != DEMO or os.path.lexists(path):
+        return Path(path)
+    return unpacked()
+
+
+def unpacked() -> Path:
+    """Return a copy of the demo that may be written to, and make it when first asked for.
+
+    It lies in `$XDG_CACHE_HOME/topklm`, by default `~/.cache/topklm`, under a name that changes with its
+    content. Where that cannot be written, it is the shipped directory itself. Raises RunError where the
+    demo was not installed.
+    """
+    if not all((PACKED / name).is_file() for name in ("train.json", "index/index.json")):
+        raise RunError(f"the demo is not in this installation: {PACKED} is missing or incomplete")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "topklm"
+    final = cache / f"{DEMO}-{_content()}"
+    if (final / "train.json").is_file():
+        return final
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=cache))
+    except OSError:
+        return PACKED
+    try:
+        shutil.copytree(PACKED, partial, dirs_exist_ok=True)
+        for source in CODE.glob("[a-z]*.py"):
+            shutil.copyfile(source, partial / source.name)
+        partial.chmod(0o755)
+        with contextlib.suppress(OSError):  # another process was first
+            partial.rename(final)
+    except OSError:
+        return PACKED
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return final if (final / "train.json").is_file() else PACKED
+
+
+def _content() -> str:
+    """Name what is packed, by its index, which names the weights in turn."""
+    return hashlib.sha256((PACKED / "index" / "index.json").read_bytes()).hexdigest()[:8]
