@@ -58,7 +58,8 @@ def test_a_new_demo_gets_a_copy_of_its_own(
 ) -> None:
     first = Run("demo").path
     shutil.copytree(packed, tmp_path / "newer")
-    build_index(tmp_path / "newer", data=str(text_file), tokens=500, force=True)
+    shutil.rmtree(tmp_path / "newer" / "index")
+    build_index(tmp_path / "newer", data=str(text_file), tokens=500)
     monkeypatch.setattr(shipped, "PACKED", tmp_path / "newer")
     assert Run("demo").path != first
     assert len(list(installed.iterdir())) == 2
@@ -82,7 +83,7 @@ def test_where_nothing_can_be_written_the_shipped_directory_is_read(
 def test_a_copy_that_breaks_off_leaves_nothing(
     installed: Path, packed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(shutil, "copyfile", full)
@@ -94,7 +95,7 @@ def test_verbs_and_the_explorer_take_it_by_name(
     installed: Path, packed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["info", "demo", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["settings"]["data"] == Run(packed).settings.data
+    assert json.loads(capsys.readouterr().out)["revision"] == Run(packed).revision
     assert main(["neurons", "demo", "--limit", "2"]) == 0
     capsys.readouterr()
     served: list[str] = []

@@ -26,7 +26,7 @@ def small() -> TrainSettings:
     return TrainSettings(
         preset="small",
         tokenizer="bpe:4096",
-        tokens=13_000_000,
+        tokens=11_000_000,
         depth=6,
         n_nontopk=2,
         mlp=240,
