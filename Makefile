@@ -25,8 +25,10 @@ quickstart: $(VENV)/.base ## Train a small TopK model, show its text and its neu
 	$(BIN)/topklm quickstart
 
 SEEDS ?= 1
-reproduce: $(VENV)/.dev ## The main table: train `tiny` and its twin, compare (an hour of two cores a seed; SEEDS=3)
-	$(BIN)/python examples/reproduce.py --seeds $(SEEDS)
+SCALE ?= tiny
+DATA ?=
+reproduce: $(VENV)/.dev ## The main table: train `tiny` and its twin, compare (an hour of two cores a seed; SEEDS=3; SCALE=small DATA=books.parquet)
+	$(BIN)/python examples/reproduce.py --seeds $(SEEDS) --scale $(SCALE) $(if $(DATA),--data $(DATA))
 
 test: $(VENV)/.dev ## The quick tests (below 10 minutes)
 	$(BIN)/python -m pytest -m "not slow"

@@ -227,3 +227,46 @@ def test_the_conversion_report_draws_a_group_and_says_what_was_recovered(
     assert "| from scratch | 10,240 | 8 |" in text
     assert "old" not in text
     assert (tmp_path / "images" / "conversion_1.png").stat().st_size > 10_000
+
+
+def test_reproducing_trains_a_pair_a_seed_and_compares_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = runpy.run_path(str(EXAMPLES / "reproduce.py"))
+    done: list[list[str]] = []
+
+    def trained(path: Path, options: list[str]) -> None:
+        done.append([str(path), *options])
+
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "small.json").write_text("{}", encoding="utf-8")
+    names = script["main"].__globals__
+    monkeypatch.setitem(names, "train_pair", trained)
+    monkeypatch.setitem(names, "RESULTS", results)
+    monkeypatch.setattr(names["subprocess"], "run", lambda command, check: done.append(command[3:]))
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", "--scale", "small"])
+    with pytest.raises(SystemExit) as stop:
+        script["main"]()
+    assert stop.value.code == 2
+    more = ["--scale", "small", "--data", "a.txt", "b.txt", "--seeds", "2", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", *more, "--tokens", "100"])
+    assert script["main"]() == 0
+    shared = ["--preset", "small", "--threads", "1", "--data", "a.txt", "--data", "b.txt", "--seed"]
+    first, second = (str(tmp_path / f"small-{seed}") for seed in (0, 1))
+    compared = ["compare", first, second, "--tokens", "100", "--earlier", str(results / "small.json")]
+    assert done == [[first, *shared, "0"], [second, *shared, "1"], compared]
+
+
+def test_a_training_that_was_begun_goes_on(tmp_path: Path) -> None:
+    training = runpy.run_path(str(EXAMPLES / "reproduce.py"))["training"]
+    assert training(tmp_path, ["--seed", "1"])[2:] == [
+        "topklm",
+        "train",
+        "--seed",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
+    (tmp_path / "train.json").write_text("{}", encoding="utf-8")
+    assert training(tmp_path, ["--seed", "1"])[3:] == ["train", "--resume", "--out", str(tmp_path)]

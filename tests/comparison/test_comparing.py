@@ -233,6 +233,11 @@ def test_the_verb_prints_verdicts_or_all_of_it(
     assert main([*arguments, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content == json.loads((plain / "comparison" / "results.json").read_text())
+    stored = plain / "comparison" / "results.json"
+    assert main([*arguments, "--earlier", str(stored)]) == 0
+    assert "0 of " in capsys.readouterr().out
+    assert main([*arguments, "--earlier", str(plain / "none.json")]) == 2
+    assert "none.json holds no comparison" in capsys.readouterr().err
     assert main(["compare", str(plain), "--without", "everything"]) == 2
     assert capsys.readouterr().err.startswith("topklm: there is no stage 'everything'")
     assert main(["compare", str(plain / "none")]) == 2

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..comparison.outcome import Comparison
 
 WIDTH = 100
+MOST_DEPARTURES = 30
 
 
 def compare(
@@ -59,6 +60,12 @@ def compare(
     steer_features: Annotated[int | None, whole("Features steered of each arm; default 10.")] = None,
     steer_texts: Annotated[int | None, whole("Texts at each strength; default 32.")] = None,
     trace_tokens: Annotated[int | None, whole("Of the trace's probe text; default 20,000.")] = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="An earlier results.json: say which numbers left the interval they had then."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Default: comparison in the run; for several, comparison/seeds in the first."),
@@ -73,7 +80,10 @@ def compare(
     """
     from ..comparison import Budget
     from ..comparison import compare as run_compare
+    from ..comparison.earlier import beside_earlier
+    from ..comparison.outcome import read_comparison
 
+    before = None if earlier is None else read_comparison(earlier)
     budget = Budget(
         data=tuple(data) if data else None,
         lexicon=None if lexicon is None else str(lexicon),
@@ -104,6 +114,8 @@ def compare(
         put_json(found.as_json())
     else:
         show(found)
+        if before is not None:
+            put("\n".join(beside_earlier(found, before).lines(MOST_DEPARTURES)))
 
 
 def show(found: "Comparison") -> None:
