@@ -2,6 +2,7 @@
 
 import json
 import math
+import runpy
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from topklm.cli.main import main
 from topklm.comparison import sweep as sweeping
 from topklm.comparison.sweep import lines, read_sweep_result, run_sweep, write_report
 from topklm.comparison.sweep_plan import Sweep
-from topklm.core.errors import Interrupted, TrainingError
+from topklm.core.errors import InputError, Interrupted, TrainingError
 from topklm.core.stats import Estimate
 from topklm.data import Packed
 from topklm.evaluation.flops import forward_flops
@@ -198,3 +199,22 @@ def test_a_single_seed_has_no_interval() -> None:
     assert "| +0.250 |" in text
     assert "| 1.000 |" in text
     assert "| 50 | - |" in text
+
+
+def test_a_sweep_goes_to_its_mark_in_the_document(swept: Path, tmp_path: Path) -> None:
+    script = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "defaults_report.py"))
+    page = tmp_path / "results" / "defaults.md"
+    page.parent.mkdir()
+    marks = "# Defaults\n\nWhy.\n\n<!-- first -->\nold\n<!-- end -->\n\n<!-- other -->\nkept\n<!-- end -->\n"
+    page.write_text(marks, encoding="utf-8")
+    assert script["main"](str(page), str(swept)) == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# Defaults\n\nWhy.\n\n<!-- first -->\n| variant |")
+    assert text.count("| k=4 |") == 1
+    assert text.endswith("<!-- other -->\nkept\n<!-- end -->\n")
+    assert (tmp_path / "images" / "defaults_first.png").is_file()
+    script["main"](str(page), str(swept))
+    assert page.read_text(encoding="utf-8") == text
+    page.write_text("# Defaults\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no single part <!-- first -->"):
+        script["main"](str(page), str(swept))
