@@ -16,6 +16,7 @@ from topklm import FeatureIndex
 from topklm.core.files import write_text
 from topklm.reports.page import page
 from topklm.reports.terminal import draw_card
+from topklm.training.shipped import run_directory
 
 CARDS = 20
 SEED = 0
@@ -42,7 +43,7 @@ def choose(index: FeatureIndex, count: int, seed: int) -> list[str]:
 
 def main(run: str, path: str, count: int = CARDS, seed: int = SEED) -> None:
     """Choose, and write the document: Markdown or HTML by its ending."""
-    index = FeatureIndex.open(Path(run) / "index")
+    index = FeatureIndex.open(run_directory(run) / "index")
     names = choose(index, count, seed)
     title = f"{len(names)} neurons"
     note = (

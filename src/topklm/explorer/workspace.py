@@ -119,42 +119,34 @@ class Workspace:
 
     def trace(self) -> "Trace":
         """Open the run's trace. Raises Missing where there is none."""
-        path = self.run.path / "trace"
-        if not self.traced:
-            raise Missing("This run has not been traced yet.", f"topklm trace {self.name}")
 
-        def open_it() -> "Trace":
+        def open_it(file: Path) -> "Trace":
             from ..tracing import Trace
 
-            return Trace.open(path)
+            return Trace.open(file.parent)
 
-        return self._current("trace", [path / "trace.json"], open_it)
+        return self._stored("trace/trace.json", "This run has not been traced yet.", "topklm trace", open_it)
 
     def result(self) -> "Result":
         """Read the run's metrics. Raises Missing where none were measured."""
-        path = self.run.path / "metrics" / "metrics.json"
-        if not path.is_file():
-            raise Missing("Nothing was measured beside the neurons yet.", f"topklm metrics {self.name}")
+        from ..comparison.result import read_result
 
-        def open_it() -> "Result":
-            from ..comparison.result import read_result
-
-            return read_result(path)
-
-        return self._current("metrics", [path], open_it)
+        missing = "Nothing was measured beside the neurons yet."
+        return self._stored("metrics/metrics.json", missing, "topklm metrics", read_result)
 
     def comparison(self) -> "Comparison":
         """Read the verdicts on the run's claims. Raises Missing where it was not compared."""
-        path = self.run.path / "comparison" / "results.json"
-        if not path.is_file():
-            raise Missing("The claims about this run are not decided yet.", f"topklm compare {self.name}")
+        from ..comparison.outcome import read_comparison
 
-        def open_it() -> "Comparison":
-            from ..comparison.outcome import read_comparison
+        missing = "The claims about this run are not decided yet."
+        return self._stored("comparison/results.json", missing, "topklm compare", read_comparison)
 
-            return read_comparison(path)
-
-        return self._current("comparison", [path], open_it)
+    def _stored(self, name: str, missing: str, command: str, read: Callable[[Path], T]) -> T:
+        """Read a result that lies in the run. Raises Missing where it does not."""
+        file = self.run.path / name
+        if not file.is_file():
+            raise Missing(missing, f"{command} {self.name}")
+        return self._current(name, [file], lambda: read(file))
 
     @property
     def settings(self) -> dict[str, Any]:

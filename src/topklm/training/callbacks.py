@@ -16,7 +16,7 @@ from ..core.files import PARTIAL, read_json, seal, write_json, write_text
 from ..core.processes import any_of, is_main
 from ..data.tokenizer import boundary_id
 from .run import read_metrics
-from .schedules import evenly, sparsity_at, trace_steps
+from .schedules import evenly, sparsity_of, trace_steps
 from .settings import TrainSettings
 from .sharding import is_sharded, split_again, whole_weights
 from .stream import by_layer
@@ -65,14 +65,7 @@ class Pace(TrainerCallback):
         chosen = self.settings
         if chosen.dense or chosen.anneal == "none":
             return
-        now = sparsity_at(
-            step,
-            steps=chosen.steps,
-            k=chosen.k,
-            width=chosen.width,
-            anneal=chosen.anneal,
-            share=chosen.anneal_share,
-        )
+        now = sparsity_of(chosen, step)
         model.set_topk(k=now.k, blend=now.blend)
 
     @contextmanager

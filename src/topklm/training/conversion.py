@@ -13,7 +13,7 @@ from ..core.processes import on_main
 from .prepare import settings_of, with_absolute_paths
 from .pretrained import SIZES, pretrained_config
 from .run import Run
-from .schedules import sparsity_at
+from .schedules import sparsity_of
 from .settings import TrainSettings
 
 FORMAT = "topklm.conversion/1"
@@ -98,7 +98,7 @@ def conversion(run: Run, *, original: float, inserted: float, recover: float | N
     for row in run.metrics():
         if "eval_loss" not in row:
             continue
-        now = _sparsity(settings, row["step"])
+        now = sparsity_of(settings, row["step"])._asdict()
         share = (inserted - row["eval_loss"]) / lost if lost > 0 else None
         curve.append(
             {
@@ -129,16 +129,3 @@ def conversion(run: Run, *, original: float, inserted: float, recover: float | N
         "reached_after": reached[0]["n_tokens"] if reached else None,
         "curve": curve,
     }
-
-
-def _sparsity(settings: TrainSettings, step: int) -> dict[str, Any]:
-    if settings.dense:
-        return {"k": settings.width, "blend": 1.0}
-    return sparsity_at(
-        step,
-        steps=settings.steps,
-        k=settings.k,
-        width=settings.width,
-        anneal=settings.anneal,
-        share=settings.anneal_share,
-    )._asdict()

@@ -1,6 +1,9 @@
 """Schedules as functions of the step: k while annealing, and when to keep a checkpoint."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .settings import TrainSettings
 
 
 class Sparsity(NamedTuple):
@@ -28,6 +31,20 @@ def sparsity_at(
     if anneal == "blend":
         return Sparsity(k, done)
     return Sparsity(max(k, round(width * (k / width) ** done)), 1.0)
+
+
+def sparsity_of(settings: "TrainSettings", step: int) -> Sparsity:
+    """Return what a run's settings ask for at a step: `sparsity_at`; a dense one keeps all."""
+    if settings.dense:
+        return Sparsity(settings.width, 1.0)
+    return sparsity_at(
+        step,
+        steps=settings.steps,
+        k=settings.k,
+        width=settings.width,
+        anneal=settings.anneal,
+        share=settings.anneal_share,
+    )
 
 
 def evenly(steps: int, count: int) -> list[int]:
