@@ -30,6 +30,16 @@ from topklm.export.model_card import model_card
 from topklm.training import Run, TrainSettings
 from topklm.training.run import WEIGHTS
 
+HOW = """It ships with topklm: `topklm demo` opens it in a browser, every verb takes it by the name `demo`,
+and in Python:
+
+```python
+import topklm
+
+model, tokenizer, run = topklm.load("demo")
+ids = tokenizer("Once upon a time", return_tensors="pt").input_ids
+print(tokenizer.decode(model.generate(ids, max_new_tokens=60, do_sample=True)[0]))
+```"""
 COLUMNS = ("source", "title", "author", "license")
 
 
@@ -133,7 +143,7 @@ def main() -> int:
     demo = pack(run, options.out)
     held_out = options.index_data or files["validation"]
     build_index(demo, data=str(held_out), tokens=options.index_tokens, sample=options.sample, say=print)
-    card = model_card(run, "topklm/demo", licence="cc-by-4.0")
+    card = model_card(run, "topklm/demo", licence="cc-by-4.0", how=HOW)
     write_text(options.out / "README.md", card)
     write_text(options.out / "ATTRIBUTION.md", attribution(files["train"]))
     return 0

@@ -14,12 +14,19 @@ TAGS = ("topklm", "interpretability", "sparse")
 PAPER = "TopK Language Models (Takahashi, Inaba, Inui, Heinzerling, 2025, arXiv 2506.21468)"
 
 
-def model_card(run: Run, name: str, *, licence: str | None = None, steps: Sequence[int] = ()) -> str:
+def model_card(
+    run: Run,
+    name: str,
+    *,
+    licence: str | None = None,
+    steps: Sequence[int] = (),
+    how: str | None = None,
+) -> str:
     """Write the card of a run as Markdown with the hub's YAML head.
 
     name: user/name on the hub. licence: the hub's identifier. steps: tracing checkpoints that are branches
-    there. Numbers are the run's own: the held-out loss of its last evaluation, and its twin's beside it
-    where one is trained.
+    there. how: what stands under Use, by default how it is loaded from the hub. Numbers are the run's own:
+    the held-out loss of its last evaluation, and its twin's beside it where one is trained.
     """
     settings = run.settings
     sections = [
@@ -27,7 +34,7 @@ def model_card(run: Run, name: str, *, licence: str | None = None, steps: Sequen
         f"# {name.rpartition('/')[2]}",
         what_it_is(run),
         "## Use",
-        use(name, settings, steps),
+        use(name, settings, steps) if how is None else how,
         "## Training",
         markdown_table(["", ""], list(training(run).items())).strip(),
         "## Held-out loss",
