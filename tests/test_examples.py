@@ -144,6 +144,7 @@ def test_the_demo_is_made_of_free_rows_and_loads_as_a_run(
     small |= {"head_dim": 16, "context": 32, "batch_tokens": 64}
     arguments = ["make_demo.py", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "demo")]
     arguments += ["--tokens", "640", "--threads", "1", "--settings", json.dumps(small), "--sample", "0.5"]
+    arguments += ["--twin", str(tmp_path / "twin")]
     monkeypatch.setattr(sys, "argv", arguments)
     assert runpy.run_path(str(EXAMPLES / "make_demo.py"))["main"]() == 0
     assert set(pq.read_table(tmp_path / "work" / "train.parquet")["license"].to_pylist()) == {
@@ -163,7 +164,14 @@ def test_the_demo_is_made_of_free_rows_and_loads_as_a_run(
     assert FeatureIndex.open(run.path / "index").n_tokens > 0
     assert str(tmp_path) not in (run.path / "train.json").read_text(encoding="utf-8")
     assert "- T0, by Ada" in (run.path / "ATTRIBUTION.md").read_text(encoding="utf-8")
-    assert "license" in (run.path / "README.md").read_text(encoding="utf-8")
+    card = (run.path / "README.md").read_text(encoding="utf-8")
+    assert "license" in card
+    assert 'topklm.load("demo")' in card
+    assert not list(run.path.glob("*.py"))
+    dense = load(tmp_path / "twin")
+    assert dense.run.settings.dense
+    assert dense.model.config.topk_layers == []
+    assert len(Run(tmp_path / "demo").metrics()) < len(Run(tmp_path / "work" / "run").metrics())
 
 
 def scores(*values: float, seed: int, lower: float) -> dict[str, Any]:
