@@ -19,7 +19,7 @@ from topklm.model import TopK, TopKLMForCausalLM
 from topklm.model.topk import SELECTIONS
 from topklm.training import Run, TrainSettings, load, preset, resume, train
 from topklm.training.alive import Alive
-from topklm.training.loop import new_model
+from topklm.training.initial import new_model
 from topklm.training.run import ALIVE
 from topklm.training.schedules import fade_at, revival_steps
 from topklm.training.trainer import TopKTrainer

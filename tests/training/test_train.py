@@ -22,7 +22,7 @@ from topklm.core.files import damage, sha256_file
 from topklm.data import load_corpus, load_tokenizer
 from topklm.model import TopKLMForCausalLM
 from topklm.training import Interrupted, Run, load, resume, train
-from topklm.training.loop import new_model
+from topklm.training.initial import new_model
 from topklm.training.prepare import find_corpora
 from topklm.training.run import read_settings
 from topklm.training.schedules import trace_steps

@@ -7,7 +7,7 @@ reading. Published work shows that such sources score well on naive measures (ar
 
 import copy
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,15 +22,21 @@ from .neurons import LayerNeurons, ModelNeurons
 from .source import FeatureSource, digest, model_revision
 
 
-def random_neurons(model: Any, tokenizer: Any, *, seed: int = 0) -> LayerNeurons:
+def random_neurons(
+    model: Any, tokenizer: Any, *, seed: int = 0, scale: Callable[[Any], None] = lambda model: None
+) -> LayerNeurons:
     """Return the neurons of the same architecture at random initialisation (source `random`).
 
-    The weights are drawn as for a new run, from `seed`; the global random state stays as it is.
+    The weights are drawn from `seed`; the global random state stays as it is. scale: what a new run does to
+    weights that are drawn (`training.initial.scale_initial`): an embedding that starts larger than what
+    blocks add makes the untrained model's neurons follow the token, and is part of the control.
     """
     config = copy.deepcopy(model.config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = type(model)(config).to(model.device, model.dtype).eval()
+        fresh = type(model)(config)
+        scale(fresh)
+        fresh = fresh.to(model.device, model.dtype).eval()
     return LayerNeurons(fresh, tokenizer, name="random")
 
 

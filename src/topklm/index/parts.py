@@ -64,12 +64,41 @@ def make_part(
     report: called with each batch's number of tokens. Raises InputError where the model gives numbers
     that are not finite.
     """
-    layout = Layout.of(source)
     start = number * cut.part_tokens
     stop = min(start + cut.part_tokens, len(text.packed.tokens))
-    kept = text.kept(sample)
     partial = parts / f"{PARTIAL}{part_directory(parts, number).name}"
     partial.mkdir(parents=True, exist_ok=True)
+    pieces = _read(source, text, cut, start, stop, report)
+    documents = np.searchsorted(text.packed.documents[:, 0], np.arange(start, stop), side="right") - 1
+    kept_places = text.kept(sample)[documents]
+    part_text = PartText.cut(text.packed.tokens, text.packed.documents[:, 0], start, stop, cut.context)
+    tables: dict[str, list[pa.Table]] = {name: [] for name in SUMMARIES}
+    for slab in list(pieces):
+        found = pieces.pop(slab)  # freed as soon as it is summarised
+        firings = Firings(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
+        del found
+        keys = packed_keys(firings)
+        here = keys if kept_places.all() else keys[kept_places[unpacked(keys).place]]
+        np.save(partial / strip_name(slab), here)
+        for name, table in summarise(slab, firings, keys, part_text).items():
+            tables[name].append(table)
+    for name, found_tables in tables.items():
+        # small row groups: joining reads the features of one site at a time
+        pq.write_table(
+            pa.concat_tables(found_tables),
+            partial / f"{name}.parquet",
+            compression="lz4",
+            use_dictionary=["feature"],
+            row_group_size=ROWS,
+        )
+    seal(partial, part_directory(parts, number))
+
+
+def _read(
+    source: FeatureSource, text: Text, cut: Cut, start: int, stop: int, report: Callable[[int], None]
+) -> dict[Slab, list[Firings]]:
+    """Read a stretch of the text, and take its firings apart by slab, batch by batch."""
+    layout = Layout.of(source)
     pieces: dict[Slab, list[Firings]] = {slab: [] for slab in slabs(layout)}
     batches = capture(
         source,
@@ -84,30 +113,7 @@ def make_part(
         for slab, found in pieces.items():
             found.append(_of_slab(slab, int(batch.positions[0]) - start, read[slab.site]))
         report(len(batch.token_ids))
-    documents = np.searchsorted(text.packed.documents[:, 0], np.arange(start, stop), side="right") - 1
-    kept_places = kept[documents]
-    part_text = PartText.cut(text.packed.tokens, text.packed.documents[:, 0], start, stop, cut.context)
-    tables: dict[str, list[pa.Table]] = {name: [] for name in SUMMARIES}
-    for slab in list(pieces):
-        found = pieces.pop(slab)  # freed as soon as it is summarised
-        firings = Firings(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
-        del found
-        keys = packed_keys(firings)
-        here = keys if kept.all() else keys[kept_places[unpacked(keys).place]]
-        np.save(partial / strip_name(slab), here)
-        for name, table in summarise(slab, firings, keys, part_text).items():
-            tables[name].append(table)
-    for name, found_tables in tables.items():
-        table = pa.concat_tables(found_tables)
-        # small row groups: joining reads the features of one site at a time
-        pq.write_table(
-            table,
-            partial / f"{name}.parquet",
-            compression="lz4",
-            use_dictionary=["feature"],
-            row_group_size=ROWS,
-        )
-    seal(partial, part_directory(parts, number))
+    return pieces
 
 
 class Entries(NamedTuple):

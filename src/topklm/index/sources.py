@@ -20,6 +20,7 @@ from ..features import (
     random_neurons,
 )
 from ..training import Loaded, Run, load
+from ..training.initial import scale_initial
 from ..training.twin import open_twin, topk_sites
 
 NAMES = ("topk", "dense", "posthoc", "random", "shuffled")
@@ -63,10 +64,24 @@ def source_of(
             "neurons with the source 'dense' or 'posthoc'"
         )
     if name == "random":
-        return random_neurons(model, tokenizer, seed=seed)
+        return random_of(loaded, seed=seed)
     revision = opened.revision if step is None else None
     neurons = LayerNeurons(model, tokenizer, k=opened.settings.k, revision=revision)
     return ShuffledTokens(neurons, seed=seed) if name == "shuffled" else neurons
+
+
+def random_of(loaded: Loaded, *, seed: int) -> LayerNeurons:
+    """Return a run's neurons as another seed would have begun them.
+
+    Weights are scaled as the run's settings ask for, unless it began with trained ones.
+    """
+    settings = loaded.run.settings
+
+    def scale(model: Any) -> None:
+        if not settings.source:
+            scale_initial(model, settings)
+
+    return random_neurons(loaded.model, loaded.tokenizer, seed=seed, scale=scale)
 
 
 def plugin_of(name: str) -> importlib.metadata.EntryPoint:

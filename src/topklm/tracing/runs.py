@@ -14,8 +14,8 @@ from ..core.files import locked, write_json
 from ..core.hashing import hashed
 from ..core.progress import counted
 from ..data.tokenizer import fingerprint
-from ..features import FeatureSource, LayerNeurons, random_neurons
-from ..index.sources import twin_sources
+from ..features import FeatureSource, LayerNeurons
+from ..index.sources import random_of, twin_sources
 from ..metrics import matching
 from ..metrics.batch import Row
 from ..metrics.labelled import LABELLED, concept_features
@@ -103,7 +103,7 @@ def _sources(loaded: Loaded, name: str) -> FeatureSource | None:
         return LayerNeurons(loaded.model, loaded.tokenizer, k=loaded.run.settings.k, revision="own")
     if name == "random":
         seed = int(hashed([loaded.run.settings.seed], 1)[0] % 2**31)
-        return random_neurons(loaded.model, loaded.tokenizer, seed=seed)
+        return random_of(loaded, seed=seed)
     try:
         twin = open_twin(loaded.run)
     except RunError:

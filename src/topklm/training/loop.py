@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from transformers import set_seed
 
 from ..core.errors import Interrupted
 from ..core.files import (
@@ -19,13 +18,13 @@ from ..core.memory import keep_freed_memory
 from ..core.processes import joined, on_main, place, told_by_main
 from ..data import Blocks, Packed
 from ..data.corpus import Corpus
-from ..data.tokenizer import boundary_id, vocabulary_size
 from ..model import TopKLMForCausalLM
 from .alive import Alive
 from .arguments import check_trackers, spread, trackers, training_arguments
 from .callbacks import Pace, Recorder, Tracer, sampler
 from .conversion import record_insertion, write_conversion
 from .directory import begin, go_on, opened, sweep, tidy
+from .initial import new_model
 from .machine import Machine
 from .prepare import Say, prepare, with_absolute_paths
 from .pretrained import check_sizes, pretrained_config, started_from_source, stored_original
@@ -105,32 +104,6 @@ def _run(run: Run, corpora: tuple[Corpus, Corpus] | None, *, say: Say, console: 
     return Run(run.path)
 
 
-def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> TopKLMForCausalLM:
-    """Draw a model's initial weights; a TopK model and its dense twin get the same."""
-    boundary, pad = boundary_id(tokenizer), tokenizer.pad_token_id
-    config = settings.model_config(
-        vocab_size=vocabulary_size(tokenizer),
-        bos_token_id=boundary,
-        eos_token_id=boundary if tokenizer.eos_token_id is None else tokenizer.eos_token_id,
-        # torch keeps a padding token's embedding at zero, which a boundary's must not be
-        pad_token_id=None if pad in (boundary, tokenizer.eos_token_id) else pad,
-    )
-    config._attn_implementation = attention
-    set_seed(settings.seed)
-    model = TopKLMForCausalLM(config)
-    if settings.embedding_scale != 1:
-        # Tokens then speak louder than what blocks add at first, while logits begin as they would.
-        with torch.no_grad():
-            model.model.embed_tokens.weight.mul_(settings.embedding_scale)
-            model.model.norm.weight.div_(settings.embedding_scale)
-    if settings.branch_scale != 1:
-        with torch.no_grad():
-            for block in model.model.layers:
-                block.self_attn.o_proj.weight.mul_(settings.branch_scale)
-                block.mlp.down_proj.weight.mul_(settings.branch_scale)
-    return model
-
-
 def _fit(
     run: Run,
     model: TopKLMForCausalLM,
@@ -141,8 +114,6 @@ def _fit(
     console: Console | None,
 ) -> None:
     settings = run.settings
-    training, held_out = (Blocks(part, settings.context) for part in parts)
-    length = settings.steps * settings.batch_blocks
     checkpoint, step = told_by_main(lambda: newest_checkpoint(run, say=say))
     alive = Alive(model, settings) if settings.watches_neurons else None
     if alive is not None and checkpoint is not None:
@@ -154,24 +125,8 @@ def _fit(
     pace = Pace(settings)
     recorder = Recorder(run.path / "metrics.jsonl", settings, sampler(tokenizer, seed=settings.seed))
     recorder.rewind(-1 if checkpoint is None else step)
-    trainer = TopKTrainer(
-        run=run,
-        alive=alive,
-        teacher=stored_original(run, attention=run.machine.attention) if settings.distill else None,
-        model=model,
-        args=training_arguments(run, evaluate_first=checkpoint is None),
-        train_dataset=Shuffled(training, length=length, seed=settings.seed),
-        eval_dataset=spread(held_out, settings.eval_tokens // settings.context),
-        callbacks=[
-            *[one for one in (pace, alive, recorder) if one is not None],
-            Tracer(run.path / "checkpoints", settings),
-            *trackers(run),
-        ],
-    )
-    for unwanted in ("PrinterCallback", "ProgressCallback"):  # ours shows more
-        for callback in list(trainer.callback_handler.callbacks):
-            if type(callback).__name__ == unwanted:
-                trainer.remove_callback(callback)
+    callbacks = [one for one in (pace, alive, recorder) if one is not None]
+    trainer = _trainer(run, model, parts, alive, callbacks, evaluate_first=checkpoint is None)
     if settings.source and checkpoint is None:
         record_insertion(run, trainer)
     with ExitStack() as stack:
@@ -191,6 +146,35 @@ def _fit(
         alive.leave()
     if not settings.dense:
         model.set_topk(k=settings.k, blend=1.0)
+
+
+def _trainer(
+    run: Run,
+    model: TopKLMForCausalLM,
+    parts: tuple[Packed, Packed],
+    alive: Alive | None,
+    callbacks: list[Any],
+    *,
+    evaluate_first: bool,
+) -> TopKTrainer:
+    """Make the Trainer: its order of the data, its teacher, our callbacks in the place of its own bars."""
+    settings = run.settings
+    training, held_out = (Blocks(part, settings.context) for part in parts)
+    trainer = TopKTrainer(
+        run=run,
+        alive=alive,
+        teacher=stored_original(run, attention=run.machine.attention) if settings.distill else None,
+        model=model,
+        args=training_arguments(run, evaluate_first=evaluate_first),
+        train_dataset=Shuffled(training, length=settings.steps * settings.batch_blocks, seed=settings.seed),
+        eval_dataset=spread(held_out, settings.eval_tokens // settings.context),
+        callbacks=[*callbacks, Tracer(run.path / "checkpoints", settings), *trackers(run)],
+    )
+    for unwanted in ("PrinterCallback", "ProgressCallback"):  # ours shows more
+        for callback in list(trainer.callback_handler.callbacks):
+            if type(callback).__name__ == unwanted:
+                trainer.remove_callback(callback)
+    return trainer
 
 
 def newest_checkpoint(run: Run, *, say: Say) -> tuple[Path | None, int]:

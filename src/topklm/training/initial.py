@@ -1,0 +1,40 @@
+"""The weights that a run begins with."""
+
+from typing import Any
+
+import torch
+from transformers import set_seed
+
+from ..data.tokenizer import boundary_id, vocabulary_size
+from ..model import TopKLMForCausalLM
+from .settings import TrainSettings
+
+
+def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> TopKLMForCausalLM:
+    """Draw a model's initial weights; a TopK model and its dense twin get the same."""
+    boundary, pad = boundary_id(tokenizer), tokenizer.pad_token_id
+    config = settings.model_config(
+        vocab_size=vocabulary_size(tokenizer),
+        bos_token_id=boundary,
+        eos_token_id=boundary if tokenizer.eos_token_id is None else tokenizer.eos_token_id,
+        # torch keeps a padding token's embedding at zero, which a boundary's must not be
+        pad_token_id=None if pad in (boundary, tokenizer.eos_token_id) else pad,
+    )
+    config._attn_implementation = attention
+    set_seed(settings.seed)
+    model = TopKLMForCausalLM(config)
+    scale_initial(model, settings)
+    return model
+
+
+def scale_initial(model: TopKLMForCausalLM, settings: TrainSettings) -> None:
+    """Scale freshly drawn weights as the settings ask for: `embedding_scale`, `branch_scale`."""
+    with torch.no_grad():
+        if settings.embedding_scale != 1:
+            # Tokens then speak louder than what blocks add at first, while logits begin as they would.
+            model.model.embed_tokens.weight.mul_(settings.embedding_scale)
+            model.model.norm.weight.div_(settings.embedding_scale)
+        if settings.branch_scale != 1:
+            for block in model.model.layers:
+                block.self_attn.o_proj.weight.mul_(settings.branch_scale)
+                block.mlp.down_proj.weight.mul_(settings.branch_scale)
