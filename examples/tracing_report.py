@@ -56,6 +56,8 @@ def main(document: str, *runs: str) -> None:
         _concepts(traces),
         f"![Concepts by checkpoint]({images.name}/tracing_concepts.png)",
         "### Over layers",
+        "The last layers are dense; their stream is read through TopK at the run's k, so that all layers can be "
+        "compared.",
         _layers(traces),
         f"![Pairs of layers]({images.name}/tracing_layers.png)",
         *_seeds(first),
@@ -109,7 +111,7 @@ def _about(runs: tuple[str, ...], traces: list[Trace]) -> str:
     return (
         f"{word} {seeds} of `{settings.preset}` on "
         f"{', '.join(settings.data)}: width {settings.width}, "
-        f"k {settings.k}, TopK layers {sites}, {settings.steps:,} steps; "
+        f"k {settings.k}, TopK layers {sites}, {settings.steps:,} steps, learning rate {settings.lr:g}; "
         f"{len(traces[0].about['checkpoints'])} checkpoints, probe texts of {tokens} tokens. "
         f"In brackets 95 % over features (bootstrap); over seeds every seed and a "
         "t-interval."

@@ -37,7 +37,7 @@ def small() -> TrainSettings:
 
 
 def base() -> TrainSettings:
-    """A day on one GPU: about the size of GPT-2 small."""
+    """A day on one GPU: 0.2B parameters."""
     return TrainSettings(
         preset="base",
         data=["HuggingFaceFW/fineweb-edu:sample-10BT"],
