@@ -56,8 +56,8 @@ def main(document: str, *runs: str) -> None:
         _concepts(traces),
         f"![Concepts by checkpoint]({images.name}/tracing_concepts.png)",
         "### Over layers",
-        "The last layers are dense; their stream is read through TopK at the run's k, so that all layers can be "
-        "compared.",
+        "The last layers are dense; their stream is read through TopK at the run's k, so that all layers can "
+        "be compared.",
         _layers(traces),
         f"![Pairs of layers]({images.name}/tracing_layers.png)",
         *_seeds(first),
