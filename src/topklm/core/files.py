@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath, PureWindowsPath
@@ -184,12 +185,16 @@ def disk_full_is_said(directory: Path) -> Iterator[None]:
         ) from error
 
 
+NUMPY_DISK_FULL = re.compile(r"\d+ requested and \d+ written")
+"""All that numpy says of a file it could not write to its end."""
+
+
 def _means_disk_full(error: BaseException) -> bool:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        if "No space left on device" in str(seen):
+        if "No space left on device" in str(seen) or NUMPY_DISK_FULL.search(str(seen)):
             return True
         seen = seen.__cause__ or seen.__context__
     # torch's archive writer does not say why it could not write; there is hardly another reason

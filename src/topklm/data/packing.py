@@ -9,6 +9,7 @@ on where it was.
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -163,18 +164,18 @@ class _Writer:
 
     def __enter__(self) -> None:
         self.files: list[IO[bytes]] = []
+        self.held = ExitStack()  # closes all of them, also where the first has no room for what it holds
         sizes = (self.state["tokens"] * self.dtype.itemsize, self.state["documents"] * 16)
         for ending, size in zip(("tokens", "documents"), sizes, strict=True):
             path = self._path(ending)
             path.touch()
-            file = path.open("r+b")
+            file = self.held.enter_context(path.open("r+b"))
             file.truncate(size)  # what a killed process wrote after its last note is written again
             file.seek(size)
             self.files.append(file)
 
     def __exit__(self, *_: object) -> None:
-        for file in self.files:
-            file.close()
+        self.held.close()
 
     def write(self, batch: list[Document], limit: float) -> None:
         boundary = boundary_id(self.tokenizer)
