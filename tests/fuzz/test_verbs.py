@@ -24,7 +24,7 @@ from .damage import damage
 
 EXAMPLES = int(os.environ.get("TOPKLM_FUZZ", "0"))
 SEARCH = hypothesis.settings(
-    max_examples=EXAMPLES or 25,
+    max_examples=EXAMPLES or 10,
     derandomize=not EXAMPLES,
     database=None,
     deadline=None,
