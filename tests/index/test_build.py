@@ -476,6 +476,10 @@ def test_every_control_can_be_indexed(trained: Run, text_file: Path, tmp_path: P
         build_index(run.path / "twin")
     with pytest.raises(RunError, match="is no dense twin"):
         source_of(run, "dense", twin=trained.path)
+    shutil.rmtree(run.path / "twin" / "data")
+    assert source_of(run, "posthoc").name == "posthoc"
+    with pytest.raises(RunError, match="sets its thresholds on the twin's training text"):
+        source_of(run, "dense")
 
 
 def test_the_format_says_what_json_holds(whole: FeatureIndex) -> None:

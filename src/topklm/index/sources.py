@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.errors import InputError
+from ..core.errors import InputError, RunError
 from ..data import Packed
 from ..features import (
     DenseNeurons,
@@ -113,7 +113,8 @@ def twin_sources(
 ) -> list[FeatureSource]:
     """Make the sources `dense` and `posthoc` of a loaded twin, at a run's TopK layers and k.
 
-    calibration_tokens: so much of the twin's training text sets the thresholds of `dense`.
+    calibration_tokens: so much of the twin's training text sets the thresholds of `dense`. Raises RunError
+    where that text is not there.
     """
     settings, sites = run.settings, topk_sites(run)
     if not sites:
@@ -131,8 +132,16 @@ def twin_sources(
 
 
 def _calibration_blocks(loaded: Loaded, tokens: int) -> Any:
-    """Take the first whole blocks of the training text, shape (block, context)."""
-    packed = Packed.open(loaded.run.path / "data", "train")
+    """Take the first whole blocks of the training text, shape (block, context).
+
+    Raises RunError where the run came without its text, as shipped and pushed ones do.
+    """
+    directory = loaded.run.path / "data"
+    if not (directory / "train.json").is_file():
+        raise RunError(
+            f"the source 'dense' sets its thresholds on the twin's training text, and {directory} has none"
+        )
+    packed = Packed.open(directory, "train")
     context = loaded.model.config.max_position_embeddings
     ids = packed.tokens[:tokens]
     count = max(1, len(ids) // context)
