@@ -107,6 +107,29 @@ def test_verbs_and_the_explorer_take_it_by_name(
     assert Workspace("demo").sources == ["topk"]
 
 
+def test_what_needs_a_text_asks_for_one(
+    trained: Run,
+    packed: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A shipped run names the text that it learnt from by its last part alone."""
+    path = tmp_path / "elsewhere"
+    shutil.copytree(packed, path)
+    about = json.loads((path / "train.json").read_text(encoding="utf-8"))
+    about["settings"]["data"] = ["animals.txt"]
+    (path / "train.json").write_text(json.dumps(about), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for verb in ("eval", "trace", "metrics"):
+        assert main([verb, str(path)]) in (1, 2)
+        last = capsys.readouterr().err.rstrip().rpartition("\n")[2]
+        assert "name a text with --data" in last or "tracing checkpoints" in last, last
+    shutil.rmtree(path / "index")
+    assert main(["index", str(path)]) == 2
+    assert "name a text with --data" in capsys.readouterr().err
+
+
 def test_an_installation_without_it_says_so(
     installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

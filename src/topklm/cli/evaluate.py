@@ -134,7 +134,10 @@ def held_out_text(loaded: "Loaded", data: list[str] | None, scratch: Path) -> "P
     from ..data import Packed, load_corpus, pack
 
     if data is None:
-        return Packed.open(loaded.run.path / "data", "validation")
+        directory = loaded.run.path / "data"
+        if not (directory / "validation.json").is_file():
+            raise InputError(f"the held-out text of {loaded.run.path} is not here; name a text with --data")
+        return Packed.open(directory, "validation")
     corpus = load_corpus(data, part="validation")
     if corpus.endless:
         corpus = corpus.head(STREAMED_CHARACTERS)

@@ -14,7 +14,7 @@ from ..core.progress import counted
 from ..data import Corpus, Packed, load_corpus, pack
 from ..data.corpus import validation_files
 from ..training import Run
-from ..training.prepare import find_corpora
+from ..training.prepare import held_out_corpus
 
 DEFAULT_TOKENS = 1_000_000
 """How much of an endless corpus is read where nothing is said."""
@@ -72,9 +72,9 @@ def find_text(
     own = _own_validation(run)
     if own is not None and (tokens is None or len(own.tokens) >= tokens):
         return _cut(own, tokens, spec)
-    if own is not None and not find_corpora(run.settings)[1].endless:
+    if own is not None and not held_out_corpus(run).endless:
         return _cut(own, tokens, spec)  # there is no more of it
-    held_out = find_corpora(run.settings)[1]
+    held_out = held_out_corpus(run)
     return _cut(_packed(held_out, tokenizer, directory, tokens, console), tokens, spec)
 
 

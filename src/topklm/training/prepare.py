@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ..core.errors import CorpusError
+from ..core.errors import CorpusError, InputError
 from ..core.files import write_json
 from ..core.progress import counted
 from ..data import Packed, load_corpus, load_tokenizer, pack
@@ -27,6 +27,16 @@ def find_corpora(settings: TrainSettings) -> tuple[Corpus, Corpus]:
     if validation_files(settings.data):
         return corpus, load_corpus(settings.data, part="validation")
     return corpus.split()
+
+
+def held_out_corpus(run: Run) -> Corpus:
+    """Find a run's validation corpus. Raises CorpusError where a shipped run's text is not here."""
+    try:
+        return find_corpora(run.settings)[1]
+    except InputError as error:
+        raise CorpusError(
+            f"the held-out text of {run.path} is not here ({error}); name a text with --data"
+        ) from None
 
 
 def with_absolute_paths(settings: TrainSettings) -> TrainSettings:

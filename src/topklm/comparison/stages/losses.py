@@ -14,7 +14,7 @@ from ...evaluation.heldout import Likelihoods, document_likelihoods, summary
 from ...evaluation.last_word import TASK, write_last_word
 from ...evaluation.task_files import GROUP, check_unseen, write_story_tasks
 from ...training import Loaded
-from ...training.prepare import find_corpora
+from ...training.prepare import held_out_corpus
 from .work import Found, LeftOut, Work
 
 ACCURACY = "acc,none"
@@ -95,7 +95,7 @@ def _write(work: Work, directory: Path) -> str:
         write_story_tasks(directory, surface=False)
         check_unseen(directory, work.run.path, work.loaded.tokenizer, say=work.say)
         return GROUP
-    documents = find_corpora(work.run.settings)[1].documents()
+    documents = held_out_corpus(work.run).documents()
     texts = [one.text for one in islice(documents, LAST_WORD_DOCUMENTS)]
     try:
         write_last_word(directory, texts, source=", ".join(work.run.settings.data))
