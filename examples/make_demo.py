@@ -14,7 +14,8 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from topklm import build_index, preset, resume, train
-from topklm.core.files import read_json, without_paths, write_json, write_text
+from topklm.core.files import make_readable, read_json, without_paths, write_json, write_text
 from topklm.export.hub import LOADED, TOKENIZER, present
 from topklm.export.model_card import model_card
+from topklm.reports.metrics import markdown_table
 from topklm.training import Run, TrainSettings
 from topklm.training.run import WEIGHTS
 
@@ -89,19 +91,20 @@ def pack(run: Run, out: Path) -> Run:
     write_text(out / "metrics.jsonl", "\n".join(rows) + "\n")
     weights = {name: one.to(torch.bfloat16) for name, one in load_file(run.path / WEIGHTS).items()}
     save_file(weights, out / WEIGHTS, metadata={"format": "pt"})
+    make_readable(out / WEIGHTS)
     config = read_json(out / "config.json")
     write_json(out / "config.json", {**config, "dtype": "bfloat16"})
     write_json(out / "train.json", without_paths(run.about))
     return Run(out)
 
 
-def attribution(file: Path) -> str:
+def attribution(files: Iterable[Path]) -> str:
     """List sources, and each title with its author where the licence asks for it, as Markdown."""
-    rows = pq.read_table(file, columns=list(COLUMNS)).to_pylist()
+    rows = [row for file in files for row in pq.read_table(file, columns=list(COLUMNS)).to_pylist()]
     by_source: dict[tuple[str, str], set[tuple[str, str]]] = {}
     for row in rows:
         by_source.setdefault((row["source"], row["license"]), set()).add((row["title"], row["author"]))
-    lines = ["# Texts that this model learnt from", ""]
+    lines = ["# Texts that this model learnt from, and that its index shows", ""]
     for (source, licence), works in sorted(by_source.items()):
         lines += [f"## {source}: {licence}, {len(works)} works", ""]
         lines += [
@@ -109,6 +112,16 @@ def attribution(file: Path) -> str:
         ]
         lines.append("")
     return "\n".join(lines)
+
+
+def text_section(file: Path) -> str:
+    """Say in the card which texts these are."""
+    sources = pq.read_table(file, columns=["source", "license"]).to_pylist()
+    counts = Counter((row["source"], row["license"]) for row in sources)
+    rows = [(source, licence, f"{count:,}") for (source, licence), count in sorted(counts.items())]
+    table = markdown_table(("source", "licence", "documents"), rows)
+    about = "Titles and authors: ATTRIBUTION.md. Weights are fp32 in training, bf16 here."
+    return f"## Text\n\n{about}\n\n{table}\n"
 
 
 def main() -> int:
@@ -122,9 +135,9 @@ def main() -> int:
     parser.add_argument("--twin", type=Path, help="train the dense twin too, and put it there")
     parser.add_argument("--settings", type=json.loads, default={}, help="further settings, as JSON")
     parser.add_argument("--index-data", type=Path, help="held-out Parquet of the index; default: all of it")
-    parser.add_argument("--index-tokens", type=int, default=200_000)
+    parser.add_argument("--index-tokens", type=int, default=60_000)
     parser.add_argument(
-        "--sample", type=float, default=0.08, help="share of documents whose firings are kept"
+        "--sample", type=float, default=0.008, help="share of documents whose firings are kept"
     )
     options = parser.parse_args()
     for one in (options.out, options.twin):
@@ -143,9 +156,13 @@ def main() -> int:
     demo = pack(run, options.out)
     held_out = options.index_data or files["validation"]
     build_index(demo, data=str(held_out), tokens=options.index_tokens, sample=options.sample, say=print)
+    (demo.path / "index" / ".lock").unlink(missing_ok=True)
+    about = demo.path / "index" / "index.json"
+    write_json(about, without_paths(read_json(about)))
     card = model_card(run, "topklm/demo", licence="cc-by-4.0", how=HOW)
-    write_text(options.out / "README.md", card)
-    write_text(options.out / "ATTRIBUTION.md", attribution(files["train"]))
+    card = card.replace(str(run.revision), str(demo.revision))
+    write_text(options.out / "README.md", card.rstrip() + "\n\n" + text_section(files["train"]))
+    write_text(options.out / "ATTRIBUTION.md", attribution(files.values()))
     return 0
 
 
