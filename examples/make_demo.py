@@ -17,7 +17,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -77,18 +76,12 @@ def trained(settings: TrainSettings, path: Path) -> Run:
     return train(settings, path, say=print)
 
 
-def is_kept(row: dict[str, Any]) -> bool:
-    """Tell whether a row of the loss curve ships: every evaluation, and of the steps one in fifty."""
-    return not row["step"] % 50 or "eval_loss" in row
-
-
 def pack(run: Run, out: Path) -> Run:
     """Copy what loads a run: weights in bf16, no code, no path of this machine in its settings."""
     out.mkdir(parents=True)
     for name, source in [*present(run.path, LOADED), *present(run.path, TOKENIZER)]:
         shutil.copyfile(source, out / name)
-    rows = [json.dumps(row) for row in run.metrics() if is_kept(row)]
-    write_text(out / "metrics.jsonl", "\n".join(rows) + "\n")
+    shutil.copyfile(run.path / "metrics.jsonl", out / "metrics.jsonl")
     weights = {name: one.to(torch.bfloat16) for name, one in load_file(run.path / WEIGHTS).items()}
     save_file(weights, out / WEIGHTS, metadata={"format": "pt"})
     make_readable(out / WEIGHTS)

@@ -38,12 +38,13 @@ def installed(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_demo_loads_from_a_copy_that_is_made_once(installed: Path, packed: Path) -> None:
     before = sorted(path.name for path in packed.iterdir())
     model, _, run = load("demo")
-    assert run.path.parent == installed
+    assert run.path.parent.parent == installed
+    assert run.path.name == "demo"
     assert model.config.topk_layers
     (run.path / "notes.json").write_text("{}", encoding="utf-8")
     assert Run("demo").path == run.path
     assert (run.path / "notes.json").is_file()
-    assert [path.name for path in installed.iterdir()] == [run.path.name]
+    assert list(installed.iterdir()) == [run.path.parent]
     assert sorted(path.name for path in packed.iterdir()) == before
 
 

@@ -27,14 +27,14 @@ def run_directory(path: Path | str) -> Path:
 def unpacked() -> Path:
     """Return a copy of the demo that may be written to, and make it when first asked for.
 
-    It lies in `$XDG_CACHE_HOME/topklm`, by default `~/.cache/topklm`, under a name that changes with its
-    content. Where that cannot be written, it is the shipped directory itself. Raises RunError where the
+    It lies in `$XDG_CACHE_HOME/topklm`, by default `~/.cache/topklm`, in a directory whose name changes with
+    its content. Where that cannot be written, it is the shipped directory itself. Raises RunError where the
     demo was not installed.
     """
     if not all((PACKED / name).is_file() for name in ("train.json", "index/index.json")):
         raise RunError(f"the demo is not in this installation: {PACKED} is missing or incomplete")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "topklm"
-    final = cache / f"{DEMO}-{_content()}"
+    final = cache / _content() / DEMO
     if (final / "train.json").is_file():
         return final
     try:
@@ -48,6 +48,7 @@ def unpacked() -> Path:
             shutil.copyfile(source, partial / source.name)
         partial.chmod(0o755)
         with contextlib.suppress(OSError):  # another process was first
+            final.parent.mkdir(exist_ok=True)
             partial.rename(final)
     except OSError:
         return PACKED
