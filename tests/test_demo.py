@@ -51,7 +51,7 @@ def test_its_index_is_of_these_weights_and_knows_the_sea(demo: Path) -> None:
     assert all(one["status"] == "live" for one in index.features(limit=2048))
     card = index.card("L3/N245")
     assert " sea" in [one.token for one in card.top_tokens[:3]]
-    assert card.examples
+    assert all(one.examples for one in card.bins)
 
 
 def test_its_card_names_the_weights_and_no_path_of_a_machine(demo: Path) -> None:
