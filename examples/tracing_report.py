@@ -110,7 +110,7 @@ def _about(runs: tuple[str, ...], traces: list[Trace]) -> str:
     word = "Seeds" if len(traces) > 1 else "Seed"
     return (
         f"{word} {seeds} of `{settings.preset}` on "
-        f"{', '.join(settings.data)}: width {settings.width}, "
+        f"{', '.join(Path(one).name for one in settings.data)}: width {settings.width}, "
         f"k {settings.k}, TopK layers {sites}, {settings.steps:,} steps, learning rate {settings.lr:g}; "
         f"{len(traces[0].about['checkpoints'])} checkpoints, probe texts of {tokens} tokens. "
         f"In brackets 95 % over features (bootstrap); over seeds every seed and a "
