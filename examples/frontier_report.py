@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from topklm import Run, load
+from topklm import Run
 from topklm.comparison import Settings, measure
 from topklm.comparison.result import Result
-from topklm.comparison.stages.costs import training_cost
-from topklm.comparison.sweep import read_sweep_result
+from topklm.comparison.sweep import SweepResult, read_sweep_result
 from topklm.core.errors import InputError
 from topklm.core.files import write_json, write_text
 from topklm.reports.figures import figure_file
@@ -74,21 +73,27 @@ def runs_of(sweep: Path) -> tuple[dict[str, Run], dict[int, Run]]:
 
 
 def points_of(
-    name: str, run: Run, twin: Run, losses: dict[str, float], settings: Settings, budget: int
+    name: str, run: Run, twin: Run, swept: SweepResult, settings: Settings, budget: int
 ) -> list[Point]:
     """Train the SAE of one setting, score both routes' concepts, and return their points."""
     train_run_saes(run, twin=twin.path, tokens=budget, threads=run.settings.threads, say=print)
     result = measure(run, settings, sources=tuple(ROUTES), twin=twin.path, say=print)
     saes = read_set(run.path / FOLDER / "sae_1x")
     added = sum(one["flops"] for one in saes["saes"].values()) + saes["reading"]["flops"]
+
+    def measured(variant: str, metric: str) -> float:
+        return next(iter(swept.by_seed(variant, metric).values())).value
+
     return [
-        Point(name, source, losses[variant], training_cost(load(model.path))["training_flops"] + more,
-              *(at_best_layer(result, source, metric) for metric in METRICS))
-        for source, model, variant, more in (
-            ("topk", run, name, 0.0),
-            ("sae_1x", twin, twin.path.parent.name, added),
+        Point(
+            name,
+            source,
+            measured(variant, "loss"),
+            measured(variant, "training_flops") + more,
+            *(at_best_layer(result, source, metric) for metric in METRICS),
         )
-    ]  # fmt: skip
+        for source, variant, more in (("topk", name, 0.0), ("sae_1x", twin.path.parent.name, added))
+    ]
 
 
 def at_best_layer(result: Result, source: str, metric: str) -> float:
@@ -148,13 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sae-tokens", type=int, default=300_000)
     options = parser.parse_args(arguments)
     settings = Settings(data=(options.data,), tokens=options.tokens, probed=0)
-    found = read_sweep_result(options.sweep)
-    losses = {name: next(iter(found.by_seed(name, "loss").values())).value for name in found.variants()}
+    swept = read_sweep_result(options.sweep)
     sparse, dense = runs_of(options.sweep)
     points: list[Point] = []
     for number, (name, run) in enumerate(sparse.items(), 1):
         print(f"setting {number} of {len(sparse)}: {name}")
-        points += points_of(name, run, dense[run.settings.width], losses, settings, options.sae_tokens)
+        points += points_of(name, run, dense[run.settings.width], swept, settings, options.sae_tokens)
         write_json(options.sweep / "frontier.json", [one._asdict() for one in points])
     image = options.page.parent.parent / "images" / "frontier.png"
     image.parent.mkdir(parents=True, exist_ok=True)
