@@ -103,6 +103,14 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", str(place)], check=True)
 
 
+def on_it(disk: Callable[[str], Path], run: Run, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a copy of a run on a disk with room, and go there."""
+    place = disk("size=200m")
+    shutil.copytree(run.path, place / "run")
+    monkeypatch.chdir(place)
+    return place
+
+
 @pytest.mark.slow
 @ROOT
 def test_on_a_read_only_disk_readers_read_and_writers_say_so(
@@ -112,9 +120,7 @@ def test_on_a_read_only_disk_readers_read_and_writers_say_so(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    place = disk("size=200m")
-    shutil.copytree(trained.path, place / "run")
-    monkeypatch.chdir(place)
+    on_it(disk, trained, monkeypatch)
     assert main(writers(text)["index"]) == 0
     disk("ro")
     for command in READERS:
@@ -136,9 +142,7 @@ def test_a_disk_that_fills_up_is_one_line_and_the_same_command_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    place = disk("size=200m")
-    shutil.copytree(trained.path, place / "run")
-    monkeypatch.chdir(place)
+    place = on_it(disk, trained, monkeypatch)
     filled = os.statvfs(place)
     disk(f"size={(filled.f_blocks - filled.f_bfree) * filled.f_frsize // 1024 + 24}k")
     code = main(writers(text)[name])
