@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A worker for each core, a file's tests in one of them.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -31,10 +33,10 @@ reproduce: $(VENV)/.dev ## The main table: train `tiny` and its twin, compare (a
 	$(BIN)/python examples/reproduce.py --seeds $(SEEDS) --scale $(SCALE) $(if $(DATA),--data $(DATA))
 
 test: $(VENV)/.dev ## The quick tests (below 10 minutes)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.dev ## The slow rest of the tests
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 check: $(VENV)/.dev ## Format, lint, types, import rules
 	$(BIN)/ruff format --check .
