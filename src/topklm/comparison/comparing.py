@@ -24,6 +24,7 @@ from ..core.files import (
     remove_partial,
     write_json,
 )
+from ..core.forms import read_form
 from ..training import Run
 from .budget import Budget
 from .claims import verdicts
@@ -204,13 +205,12 @@ def take_plan(directory: Path, run: Run) -> None:
     if not path.is_file():
         write_json(path, ours)
         return
-    there = read_json(path)
-    if not isinstance(there, dict) or there.get("format") != PLAN:
-        raise InputError(f"{path} is not of the format {PLAN}; choose another directory with --out")
+    advice = "choose another directory with --out"
+    there = read_form(path, PLAN, {"run": str, "revision": str}, advice=advice)
     if there["revision"] != ours["revision"]:
         raise InputError(
-            f"{directory} holds a comparison of other weights, {str(there['revision'])[:12]} of "
-            f"{there['run']}; choose another directory with --out, or delete it"
+            f"{directory} holds a comparison of other weights, {there['revision'][:12]} of "
+            f"{there['run']}; {advice}, or delete it"
         )
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.files import finite, read_json, write_json
+from ..core.files import finite, write_json
+from ..core.forms import read_form
 from .claims import Decider, Verdict
 from .result import ResultRow, as_row, write_table
 
@@ -73,9 +74,7 @@ def read_comparison(path: Path | str) -> Comparison:
     path = Path(path)
     for one in (path / FOLDER / RESULT, path / RESULT, path):
         if one.is_file():
-            content = read_json(one)
-            if not isinstance(content, dict) or content.get("format") != FORMAT:
-                raise InputError(f"{one} is not of the format {FORMAT}")
+            content = read_form(one, FORMAT)
             try:
                 claims = [
                     Verdict(**{**claim, "decides": [_decider(number) for number in claim["decides"]]})

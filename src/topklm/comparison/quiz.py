@@ -12,7 +12,8 @@ import numpy as np
 
 from ..concepts.namer import DETECTED
 from ..core.errors import InputError
-from ..core.files import disk_full_is_said, read_json, write_json, write_text
+from ..core.files import disk_full_is_said, write_json, write_text
+from ..core.forms import Shape, read_form
 from ..core.stats import Estimate, bootstrap_difference
 from ..index import FeatureIndex
 from ..index.feature_index import Place
@@ -20,6 +21,12 @@ from ..metrics.batch import Row, mean_row, row
 from ..reports.quiz import Passage, Question, new_number, quiz_page
 
 KEY, ANSWERS, SCORE = "topklm.quiz-key/1", "topklm.quiz-answers/1", "topklm.quiz-score/1"
+KEY_SHAPE: dict[str, Shape] = {
+    "run": str,
+    "sources": dict,
+    "n_tokens": int,
+    "questions": [{"kind": str, "source": str, "feature": str, "answer": [int]}],
+}
 KINDS = ("intruder", "name", "card")
 ITEMS = 10
 BEFORE, AFTER = 14, 8
@@ -227,19 +234,13 @@ def score_quiz(answers: Path, keys: Path) -> dict[str, Any]:
     least 0.75. Beside each the difference of the two sources. Intervals: bootstrap over questions.
     Questions left unanswered are left out and counted. Raises InputError where a file does not fit.
     """
-    given = read_json(answers)
-    if not isinstance(given, dict) or given.get("format") != ANSWERS:
-        raise InputError(f"{answers} is not of the format {ANSWERS}; it is saved by the quiz's page")
+    given = read_form(answers, ANSWERS, {"answers": dict}, advice="it is saved by the quiz's page")
     quiz = str(given.get("quiz"))
     path = keys / f"key-{quiz}.json"
     if not quiz.isalnum() or not path.is_file():
         raise InputError(f"{keys} holds no key of the quiz {quiz}; name the RUN that the quiz is about")
-    key = read_json(path)
-    if not isinstance(key, dict) or key.get("format") != KEY:
-        raise InputError(f"{path} is not of the format {KEY}")
-    questions, answered = key["questions"], given.get("answers")
-    if not isinstance(answered, dict):
-        raise InputError(f"{answers} holds no answers")
+    key = read_form(path, KEY, KEY_SHAPE)
+    questions, answered = key["questions"], given["answers"]
     points: dict[str, dict[str, list[float]]] = {}
     for number, one in answered.items():
         question, chosen, text = _checked(number, one, questions, answers)

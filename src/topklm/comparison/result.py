@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ..core.errors import InputError
 from ..core.files import finite, read_json, whole_file, write_json
+from ..core.forms import read_form
 from ..core.stats import Estimate
 
 if TYPE_CHECKING:
@@ -108,9 +109,7 @@ def read_result(path: Path | str) -> Result:
     path = Path(path)
     for one in (path / "metrics" / RESULT, path / RESULT, path):
         if one.is_file():
-            content = read_json(one)
-            if not isinstance(content, dict) or content.get("format") != FORMAT:
-                raise InputError(f"{one} is not of the format {FORMAT}")
+            content = read_form(one, FORMAT)
             try:
                 rows = [ResultRow(**as_row(row)) for row in content["rows"]]
                 about = {name: content[name] for name in Result.__dataclass_fields__ if name != "rows"}

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import InputError
-from ..core.files import locked, read_json, write_json
+from ..core.files import locked, write_json
+from ..core.forms import read_form
 from ..core.site import Feature
 
 FORMAT = "topklm.notes/1"
@@ -38,13 +39,12 @@ class Notes:
         """Return every note, in order of layer and index. Raises InputError for a file that is damaged."""
         if not self.path.is_file():
             return {}
-        content = read_json(self.path)
+        advice = "mend it or move it away"
+        content = read_form(self.path, FORMAT, advice=advice)
         try:
-            if content["format"] != FORMAT:
-                raise ValueError("another format")
             notes = {str(Feature.parse(name)): Note(**one) for name, one in content["notes"].items()}
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise InputError(f"{self.path} is not of the format {FORMAT}; mend it or move it away") from None
+            raise InputError(f"{self.path} is damaged: its notes cannot be read; {advice}") from None
         return dict(sorted(notes.items(), key=lambda one: _order(one[0])))
 
     def of(self, feature: str) -> Note:

@@ -16,18 +16,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..core.errors import InputError
-from ..core.files import read_json, sha256_file
+from ..core.files import sha256_file
+from ..core.forms import Shape, read_form
 from ..core.site import Feature, Latent, Neuron
 from . import annotations
 from .format import ABOUT, COLUMNS, FIRINGS, FORMAT, TABLES, WORK, Layout, database
 
 Array = np.ndarray[Any, Any]
-NEEDED = {
+NEEDED: dict[str, Shape] = {
     "source": str,
     "revision": str,
     "kind": str,
     "depth": int,
-    "sites": list,
+    "sites": [{"site": int, "width": int}],
     "n_tokens": int,
     "corpus": dict,
     "sample": dict,
@@ -215,21 +216,8 @@ def read_about(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is no index: it has no {ABOUT}; {begun or inside or 'topklm index RUN makes one'}"
         )
-    about = read_json(path / ABOUT)
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{path / ABOUT} is not of the format {FORMAT}")
-    for name, kind in NEEDED.items():
-        if not isinstance(about.get(name), kind):
-            raise InputError(f"{path / ABOUT} is damaged: {name} is missing or no {kind.__name__}")
-    sites = about["sites"]
-    if (
-        about["kind"] not in KINDS
-        or not sites
-        or not all(
-            isinstance(site, dict) and type(site.get("site")) is int and type(site.get("width")) is int
-            for site in sites
-        )
-    ):
+    about = read_form(path / ABOUT, FORMAT, NEEDED)
+    if about["kind"] not in KINDS or not about["sites"]:
         raise InputError(f"{path / ABOUT} is damaged: kind or sites cannot be read")
     return about
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import InputError, RunError
-from ..core.files import PARTIAL, damage, read_json, seal, write_json
+from ..core.files import PARTIAL, damage, seal, write_json
+from ..core.forms import Shape, read_form
 from ..data.tokenizer import fingerprint
 from ..training import Loaded, Run
 from ..training.twin import open_twin
@@ -21,6 +22,16 @@ from .settings import SAESettings
 FORMAT = "topklm.sae/1"
 ABOUT = "sae.json"
 FOLDER = "sae"
+SHAPE: dict[str, Shape] = {
+    "model": str,
+    "revision": str,
+    "tokenizer_sha256": str,
+    "context": int,
+    "width": int,
+    "seed": int,
+    "settings": {"architecture": str},
+    "saes": dict,
+}
 
 
 class Origin(NamedTuple):
@@ -46,10 +57,7 @@ def read_set(directory: Path) -> dict[str, Any]:
     """Read what SAEs in a directory are. Raises InputError where it is damaged or of another format."""
     if (problem := damage(directory, required=[ABOUT])) is not None:
         raise InputError(f"the SAEs in {directory} cannot be used: {problem}; delete it and train them anew")
-    about = read_json(directory / ABOUT)
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{directory / ABOUT} is not of the format {FORMAT}")
-    return about
+    return read_form(directory / ABOUT, FORMAT, SHAPE)
 
 
 def finished(directory: Path, settings: SAESettings, origin: Origin) -> bool:

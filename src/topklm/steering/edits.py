@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.files import read_json, write_json
+from ..core.files import write_json
+from ..core.forms import read_form
 from ..core.site import Feature
 from .places import Positions, positions_of, positions_to_json, share_places
 
@@ -227,9 +228,5 @@ def load_edits(path: Path | str) -> list[Edit]:
     """
     path = Path(path)
     path = path / FILE if path.is_dir() else path
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path} is not of the format {FORMAT}")
-    if not isinstance(content.get("edits"), list):
-        raise InputError(f"{path} is damaged: edits is missing or no list")
+    content = read_form(path, FORMAT, {"edits": list})
     return [Edit.from_json(one) for one in content["edits"]]

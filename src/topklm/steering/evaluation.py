@@ -22,6 +22,7 @@ from ..core.files import (
     remove_partial,
     write_json,
 )
+from ..core.forms import read_form
 from ..core.progress import counted
 from ..features.effects import probe_contexts
 from ..index import FeatureIndex
@@ -283,10 +284,7 @@ class _Evaluation:
 def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Read a unit that is done, or make it and keep it, whole or not at all."""
     if path.is_file():
-        content = read_json(path)
-        if isinstance(content, dict) and content.get("format") == UNIT:
-            return content
-        raise InputError(f"{path} is not of the format {UNIT}; delete it")
+        return read_form(path, UNIT, advice="delete it")
     content = {"format": UNIT, **make()}
     write_json(path, content)
     return content

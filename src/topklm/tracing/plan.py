@@ -8,11 +8,22 @@ from typing import Any
 from rich.console import Console
 
 from ..core.errors import InputError
-from ..core.files import read_json, write_json
+from ..core.files import write_json
+from ..core.forms import NUMBER, Shape, read_form
 from ..training import Run
 from ..training.run import load_run_tokenizer
 from .probe import Probe, find_probe
 from .stored import ABOUT, PLAN, PLAN_FORMAT
+
+SHAPE: dict[str, Shape] = {
+    "revision": str,
+    "request": {"data": object, "tokens": int, "lexicon": object},
+    "corpus": {"sha256": str},
+    "n_tokens": int,
+    "n_documents": int,
+    "concepts": [{"concept": str, "kind": str, "family": str, "oracle_f1": NUMBER, "tokens": NUMBER}],
+}
+"""What the plan on disk must say."""
 
 TOKENS = 50_000
 """Tokens of the probe text where nothing is said."""
@@ -66,9 +77,7 @@ class Plan:
             self.content = self._new()
             write_json(path, self.content)
             return
-        self.content = read_json(path)
-        if not isinstance(self.content, dict) or self.content.get("format") != PLAN_FORMAT:
-            raise InputError(f"{path} is not of the format {PLAN_FORMAT}; choose another directory")
+        self.content = read_form(path, PLAN_FORMAT, SHAPE, advice="choose another directory")
         if self.content["revision"] != self.run.revision:
             raise InputError(
                 f"{self.directory} holds a trace of another model, revision {self.content['revision'][:12]}; "

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ..concepts import resolve_name
 from ..core.errors import InputError
 from ..core.files import read_json
+from ..core.forms import Shape, read_form
 from ..core.site import Feature
 from ..core.stats import EMERGED, LABELLED
 from ..reports.trace_figures import FIGURES, life_figure
@@ -15,6 +16,26 @@ from . import units
 FORMAT = "topklm.trace/1"
 PLAN_FORMAT = "topklm.trace-plan/1"
 ABOUT, PLAN, UNITS, RUNS = "trace.json", "plan.json", "units", "runs.json"
+SHAPE: dict[str, Shape] = {
+    "run": str,
+    "revision": str,
+    "seeds": [int],
+    "corpus": {"sha256": str},
+    "n_tokens": int,
+    "sites": [{"site": int, "width": int}],
+    "checkpoints": [int],
+    "sources": dict,
+    "loss": [{"step": int}],
+    "identity_match": dict,
+    "emergence": dict,
+    "features": dict,
+    "changes": dict,
+    "senses": dict,
+    "concepts": {"found": [{"concept": str}]},
+    "saes": {"checkpoints": dict},
+    "skipped": [{"source": str, "step": int}],
+}
+"""What `trace.json` must say."""
 
 
 class Moment(NamedTuple):
@@ -69,10 +90,7 @@ class Trace:
         directory = Path(path)
         if not (directory / ABOUT).is_file():
             raise InputError(f"there is no trace in {directory}; make one with: topklm trace RUN")
-        about = read_json(directory / ABOUT)
-        if not isinstance(about, dict) or about.get("format") != FORMAT:
-            raise InputError(f"{directory / ABOUT} is not of the format {FORMAT}")
-        return cls(directory, about)
+        return cls(directory, read_form(directory / ABOUT, FORMAT, SHAPE))
 
     @property
     def sources(self) -> dict[str, list[int]]:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..core.errors import InputError, RunError
 from ..core.files import MANIFEST, damage, read_json, sha256_file
+from ..core.forms import Shape, read_form
 from .shipped import run_directory
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ RESUME_FILES = (WEIGHTS, "optimizer.pt", "scheduler.pt", "trainer_state.json", "
 """What a full checkpoint needs; the Trainer itself would go on without some of them."""
 ALIVE = "alive.safetensors"
 """A full checkpoint's file of what keeps neurons alive, where the settings ask for such a thing."""
-ABOUT = {"settings": dict, "machine": dict, "steps": int, "versions": dict}
+ABOUT: dict[str, Shape] = {"settings": dict, "machine": dict, "steps": int, "versions": dict}
 
 
 class Run:
@@ -211,13 +212,7 @@ def read_settings(path: Path) -> "TrainSettings":
 
 def read_about(path: Path) -> dict[str, Any]:
     """Read a train.json. Raises RunError where it lacks what every run has."""
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise RunError(f"{path} is not of the format {FORMAT}")
-    for name, kind in ABOUT.items():
-        if not isinstance(content.get(name), kind):
-            raise RunError(f"{path} is damaged: {name} is missing or no {kind.__name__}")
-    return content
+    return read_form(path, FORMAT, ABOUT, error=RunError)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
