@@ -121,26 +121,20 @@ def find_measured(
         tokens=tokens_wanted(settings, run),
         console=console,
     )
-    packed = text.packed
     kept = KeptLabels(MOST_DOCUMENTS)
-    counts = _Counts(packed, len(pieces))
+    counts = _Counts(text.packed, len(pieces))
     sources = documents_behind(run, settings.data)
-    with counted(console, "labelling", unit="tokens", total=len(packed.tokens)) as report:
-        for part in label_batches(packed, tokenizer, sources, [*labellers, kept]):
+    with counted(console, "labelling", unit="tokens", total=len(text.packed.tokens)) as report:
+        for part in label_batches(text.packed, tokenizer, sources, [*labellers, kept]):
             counts.update(part, directory)
             report(part.start + len(part))
     first = counts.first
     assert first is not None
-    absent = [name for name, count in zip(first.names, counts.carried, strict=True) if not count]
-    if len(absent) == len(first.names):
-        raise InputError(f"none of the {len(absent)} concepts occurs in {text.words}; give another lexicon")
-    if absent:
-        shown = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
-        say(f"{len(absent)} of {len(first.names)} concepts never occur here and are left out: {shown}")
+    absent = absent_concepts(first.names, counts.carried, where=text.words, say=say)
     oracle = counts.oracle.result()
     vectors = counts.words.vectors()
     return MeasuredText(
-        packed,
+        text.packed,
         text.spec,
         text.sha256,
         first.names,
@@ -156,6 +150,19 @@ def find_measured(
         label_documents(kept, columns_among(kept.labels, columns=settings.labels)),
         pieces,
     )
+
+
+def absent_concepts(
+    names: Sequence[str], carried: Sequence[int], *, where: str, say: Callable[[str], None]
+) -> list[str]:
+    """List concepts that no token carries, and say so. Raises InputError where that is all of them."""
+    absent = [name for name, count in zip(names, carried, strict=True) if not count]
+    if len(absent) == len(names):
+        raise InputError(f"none of the {len(absent)} concepts occurs in {where}; give another lexicon")
+    if absent:
+        shown = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+        say(f"{len(absent)} of {len(names)} concepts never occur here and are left out: {shown}")
+    return absent
 
 
 def tokens_wanted(settings: "Settings", run: Run) -> int:

@@ -53,50 +53,41 @@ def finish(
     final.mkdir()
     parts = merge.Parts(directories, work)
     layout = Layout.of(source)
-    vocabulary = token_bytes(source.tokenizer)
-    n_tokens, kept = len(text.packed.tokens), text.kept(sample)
+    kept = text.kept(sample)
     counts = {
         site: add_up(parts.tables("counts"), start, width)
         for site, start, width in zip(layout.sites, layout.starts[:-1], layout.widths, strict=True)
     }
     firings = sum(int(one.firings.sum()) for one in counts.values())
     with counted(console, "joining", unit="steps", total=4 + len(layout.sites)) as report:
-        most = min(RELATED_TOKENS, RELATED_FIRINGS * n_tokens // max(firings, 1))
+        most = min(RELATED_TOKENS, RELATED_FIRINGS * len(text.packed.tokens) // max(firings, 1))
         marked = merge.tokens_for_similarity(text, kept, most)
         n_kept, related = merge.write_firings(
             parts, final / "firings.parquet", layout, marked, part_tokens=part_tokens
         )
         report(1)
-        write_by_feature(
-            directories,
-            final / "firings_by_feature.parquet",
-            slabs(layout),
-            part_tokens=part_tokens,
-            tokens=n_tokens,
-        )
+        by_feature = final / "firings_by_feature.parquet"
+        tokens = len(text.packed.tokens)
+        write_by_feature(directories, by_feature, slabs(layout), part_tokens=part_tokens, tokens=tokens)
         report(2)
         merge.write_token_mass(parts, final / "token_mass.parquet", layout)
         report(3)
-        special = set(source.tokenizer.all_special_ids)
-        merge.write_text(final, text, kept, vocabulary, special)
+        vocabulary = token_bytes(source.tokenizer)
+        merge.write_text(final, text, kept, vocabulary, set(source.tokenizer.all_special_ids))
         report(4)
         sites = _write_sites(parts, source, text, final, counts, related, vocabulary, effects, report)
     parts.database.close()
+    sampled = {"share": sample, "documents": int(kept.sum()), "firings": n_kept}
     return {
         "topklm": __version__,
         "kind": source.kind.KIND,
         "depth": source.depth,
         "sites": sites,
-        "n_tokens": n_tokens,
+        "n_tokens": len(text.packed.tokens),
         "n_documents": len(text.hashes),
         "corpus": {"spec": text.spec, "sha256": text.sha256},
         "firings": firings,
-        "sample": {
-            "share": sample,
-            "documents": int(kept.sum()),
-            "firings": n_kept,
-            "tokens_for_similarity": related.tokens,
-        },
+        "sample": {**sampled, "tokens_for_similarity": related.tokens},
         "quantiles": list(QUANTILES),
         "tables": {name: _described(final / f"{name}.parquet") for name in TABLES},
     }
@@ -125,7 +116,7 @@ def _write_sites(
     matrices = {site: activations(related, site, source.width(site)) for site in layout.sites}
     across = same_index(matrices) if source.kind.SHARED_INDEX else {}
     described = []
-    writers: dict[str, pq.ParquetWriter] = {}
+    writers = _Writers(final)
     for place, (layer, start, width) in enumerate(
         zip(layout.sites, layout.starts[:-1], layout.widths, strict=True)
     ):
@@ -146,24 +137,35 @@ def _write_sites(
             nearest=nearest(matrices[layer], SIMILAR),
             others={other: cosine for (one, other), cosine in across.items() if one == layer},
         )
-        tables = {
-            "features": feature_table(site, vocabulary),
-            "examples": _examples(parts, site, start, text),
-        }
-        for name, table in tables.items():
-            if name not in writers:
-                path = final / f"{name}.parquet"
-                writers[name] = pq.ParquetWriter(path, table.schema, compression="zstd")
-            writers[name].write_table(
-                table, row_group_size=FEATURES_GROUP if name == "features" else EXAMPLES_GROUP
-            )
-        status = tables["features"]["status"].to_pylist()
+        features = feature_table(site, vocabulary)
+        writers.add("features", features, rows=FEATURES_GROUP)
+        writers.add("examples", _examples(parts, site, start, text), rows=EXAMPLES_GROUP)
+        status = features["status"].to_pylist()
         states = {state: status.count(state) for state in ("live", "rare", "dead")}
         described.append({"site": layer, "width": width, **states})
         report(5 + place)
-    for writer in writers.values():
-        writer.close()
+    writers.close()
     return described
+
+
+class _Writers:
+    """The tables of one directory, written piece by piece."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.files: dict[str, pq.ParquetWriter] = {}
+
+    def add(self, name: str, table: pa.Table, *, rows: int) -> None:
+        """Write a piece, in row groups of so many rows."""
+        if name not in self.files:
+            path = self.directory / f"{name}.parquet"
+            self.files[name] = pq.ParquetWriter(path, table.schema, compression="zstd")
+        self.files[name].write_table(table, row_group_size=rows)
+
+    def close(self) -> None:
+        """Finish the files."""
+        for file in self.files.values():
+            file.close()
 
 
 def _examples(parts: merge.Parts, site: Site, start: int, text: Text) -> pa.Table:
