@@ -9,6 +9,7 @@ import torch
 from topklm import FeatureIndex, load
 from topklm.training import Run, shipped
 from topklm.training.run import WEIGHTS
+from topklm.training.shipped import name_of
 
 ROOT = Path(__file__).parent.parent
 MOST = 12_000_000
@@ -70,3 +71,10 @@ def test_its_twin_is_its_twin(demo: Path) -> None:
     assert {name for name in ours if ours[name] != theirs[name]} == {"dense"}
     assert run.about["corpus"] == twin.about["corpus"]
     assert run.about["tokenizer_sha256"] == twin.about["tokenizer_sha256"]
+
+
+def test_what_is_suggested_names_it_as_the_user_did(demo: Path, tmp_path: Path) -> None:
+    assert name_of(demo) == "demo"
+    assert name_of(tmp_path / "demo") == str(tmp_path / "demo")
+    (Path.cwd() / "demo").mkdir()
+    assert name_of(demo) == str(demo)

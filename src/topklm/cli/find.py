@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, RunPath, decimal, put_drawing, put_json, say, whole
+from .output import AsJson, RunPath, decimal, name_of, put_drawing, put_json, say, whole
 
 if TYPE_CHECKING:
     from ..index import FeatureIndex
@@ -83,7 +83,7 @@ def find(
     put_drawing(lambda _, width: draw_finding(finding, limit=limit))
     best = finding.features[0].feature if finding.features else ""
     if best:
-        say(f"try: topklm steer {path} 'One evening' --set {best}=1x")
+        say(f"try: topklm steer {name_of(path)} 'One evening' --set {best}=1x")
 
 
 def search(

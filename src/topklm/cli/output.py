@@ -32,6 +32,13 @@ def run_path(text: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
+def name_of(path: str) -> str:
+    """Return what the user calls a run, for a command that is suggested."""
+    from ..training.shipped import name_of
+
+    return name_of(path)
+
+
 RunPath = Annotated[
     str,
     typer.Argument(

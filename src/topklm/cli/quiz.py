@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, RunPath, put, put_json, say, whole
+from .output import AsJson, RunPath, name_of, put, put_json, say, whole
 
 
 def quiz(
@@ -54,7 +54,7 @@ def quiz(
         return
     put(str(page))
     say(f"give this page to a reader, and keep {key.name} from them")
-    say(f"then: topklm quiz {path} --score ANSWERS.json")
+    say(f"then: topklm quiz {name_of(path)} --score ANSWERS.json")
 
 
 def table(result: dict[str, Any]) -> str:

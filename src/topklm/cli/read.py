@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, RunPath, put_drawing, put_json, say, whole
+from .output import AsJson, RunPath, name_of, put_drawing, put_json, say, whole
 
 if TYPE_CHECKING:
     from ..index import FeatureIndex
@@ -50,7 +50,7 @@ def read(
 
     put_drawing(lambda _, width: draw_reading(tokens, width=width))
     if not (loaded.run.path / "index").is_dir():
-        say(f"'topklm index {path}' adds to each neuron the token that it fires on most")
+        say(f"'topklm index {name_of(path)}' adds to each neuron the token that it fires on most")
 
 
 def own_index(run: "Run") -> "FeatureIndex | None":

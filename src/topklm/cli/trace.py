@@ -7,7 +7,7 @@ import typer
 
 from ..core.errors import InputError
 from .find import Lexicon
-from .output import AsJson, RunPath, error_console, put_drawing, put_json, resumable, say, whole
+from .output import AsJson, RunPath, error_console, name_of, put_drawing, put_json, resumable, say, whole
 
 if TYPE_CHECKING:
     from ..tracing import Trace
@@ -120,7 +120,7 @@ def show(
         if (runs := traced.runs) is not None:
             put_drawing(lambda _, width: draw_runs(runs))
         traced.draw()
-        say(f"all of it, and figures: {traced.path}; one neuron: topklm trace {path} L0/N0")
+        say(f"all of it, and figures: {traced.path}; one neuron: topklm trace {name_of(path)} L0/N0")
 
 
 def check_figure(figure: Path, name: str | None) -> None:

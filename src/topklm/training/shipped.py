@@ -24,6 +24,13 @@ def run_directory(path: Path | str) -> Path:
     return unpacked()
 
 
+def name_of(path: Path | str) -> str:
+    """Return what a user calls a run: its path, or `demo` for the copy of the model that ships."""
+    here = Path(path).absolute()
+    ours = here == PACKED or (here.name == DEMO and here.parent.parent == _cache())
+    return DEMO if ours and not os.path.lexists(DEMO) else str(path)
+
+
 def unpacked() -> Path:
     """Return a copy of the demo that may be written to, and make it when first asked for.
 
@@ -33,7 +40,7 @@ def unpacked() -> Path:
     """
     if not all((PACKED / name).is_file() for name in ("train.json", "index/index.json")):
         raise RunError(f"the demo is not in this installation: {PACKED} is missing or incomplete")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "topklm"
+    cache = _cache()
     final = cache / _content() / DEMO
     if (final / "train.json").is_file():
         return final
@@ -55,6 +62,10 @@ def unpacked() -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return final if (final / "train.json").is_file() else PACKED
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "topklm"
 
 
 def _content() -> str:
