@@ -19,6 +19,7 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "cli_reference",
+    "settings_reference",
     "docstrings",
     "mathml",
     "site_checks",

@@ -2,7 +2,7 @@
 
 python examples/metrics_report.py docs/results/metrics.md RUN RUN RUN [--remarks FILE]
 
-The first line says whether a control comes close. FILE: Markdown that says why, put below it.
+The first paragraph says whether a control comes close. FILE: Markdown that says why, put below it.
 """
 
 import argparse
@@ -23,8 +23,8 @@ def report(results: Sequence[Result], remarks: str = "") -> str:
     controls = [source for source in sources if source != MAIN]
     first = results[0]
     parts = [
-        seed_verdict(lines),
         "# Metrics of neurons and controls",
+        seed_verdict(lines),
         f"{len(results)} seeds ({', '.join(str(one.seeds[0]) for one in results)}), "
         f"{first.n_tokens:,} held-out tokens, {first.n_documents:,} documents of "
         f"{', '.join(first.corpus['spec'])}; {first.concepts} concepts; embedding: {first.embedding}. "

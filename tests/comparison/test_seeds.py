@@ -81,8 +81,9 @@ def test_the_first_line_of_the_page_says_what_comes_close(tmp_path: Path) -> Non
         [str(out), *(str(tmp_path / str(n)) for n in range(3)), "--remarks", str(tmp_path / "why.md")]
     )
     text = out.read_text(encoding="utf-8")
-    assert text.splitlines()[0] == seed_verdict(over_seeds(RESULTS))
-    assert "intruder found (chance 0.167): posthoc" in text.splitlines()[0]
+    first = text.splitlines()[2]  # below the title
+    assert first == seed_verdict(over_seeds(RESULTS))
+    assert "intruder found (chance 0.167): posthoc" in first
     assert "The stream carries them." in text
     assert "| intruder found (chance 0.167) | 1.00 / 1.10 / 1.05 |" in text
 
