@@ -51,12 +51,16 @@ def all_rows(seed: int = 0) -> list[ResultRow]:
     rows.append(row("topk", "task_accuracy_beside/dense", 0.0, about="stories", seed=seed))
     steered = {"topk": 0.7, "sae_1x": 0.6, "posthoc": 0.4, "random_neurons": 0.05}
     rows += [row(name, "steering_success_rate", value, seed=seed) for name, value in steered.items()]
-    kept = {"topk": 0.99, "dense": 0.9, "posthoc": 0.9, "permuted": 0.002, "sae_1x": 0.8}
+    rows += [row("topk", "steering_success_rate", 0.7, site=site, n=30, seed=seed) for site in (0, 1)]
+    rows.append(row("topk", "steering_texts", 200, spread=0, seed=seed))
+    kept = {"topk": 0.99, "dense": 0.9, "posthoc": 0.9, "permuted": 0.002, "sae_1x": 0.01, "sae_1x_warm": 0.8}
     rows += [row(name, "identity_match", value, spread=0.002, seed=seed) for name, value in kept.items()]
+    rows.append(row("sae_1x", "identity_match/assigned_match", 0.7, spread=0.002, seed=seed))
     layers = {"topk": 0.98, "posthoc": 0.8, "initialisation": 0.9}
     rows += [
-        row(name, "layers_identity_match", value, about="L0 L1", spread=0.002, seed=seed)
+        row(name, "layers_identity_match", value, about=pair, spread=0.002, seed=seed)
         for name, value in layers.items()
+        for pair in ("L0 L1", "L0 L2", "L1 L2")
     ]
     matched = {"topk": 0.5, "random": 0.2, "posthoc": 0.3, "sae_1x": 0.3}
     rows += [

@@ -48,6 +48,7 @@ CHANGES: list[tuple[str, Change, str]] = [
     ("C4", ("topk", "task_accuracy_beside/dense", {"drop": True}), "holds partly"),
     ("C4", ("topk", "loss_rise", {"drop": True}), "not measured"),
     ("C5", ("topk", "steering_success_rate", {"n": 12}), "holds partly"),
+    ("C5", ("topk", "steering_texts", {"value": 32}), "holds partly"),
     ("C5", ("sae_1x", "steering_success_rate", {"value": 0.9}), "holds partly"),
     ("C5", ("sae_1x", "steering_success_rate", {"drop": True}), "holds partly"),
     ("C5", ("random_neurons", "steering_success_rate", {"value": 0.7}), "does not hold"),
@@ -57,7 +58,8 @@ CHANGES: list[tuple[str, Change, str]] = [
     ("C6", ("topk", "layers_identity_match", {"drop": True}), "holds partly"),
     ("C6", ("topk", "identity_match", {"value": 0.5}), "does not hold"),
     ("C6", ("permuted", "identity_match", {"value": 0.99}), "does not hold"),
-    ("C7", ("sae_1x", "identity_match", {"drop": True}), "holds partly"),
+    ("C7", ("sae_1x_warm", "identity_match", {"value": 0.995}), "holds partly"),
+    ("C7", ("sae_1x", "identity_match/assigned_match", {"value": 0.995}), "holds partly"),
     ("C7", ("topk", "seeds_best_match_cosine", {"drop": True}), "holds partly"),
     ("C7", ("posthoc", "seeds_best_match_cosine", {"value": 0.9}), "holds partly"),
 ]
@@ -86,6 +88,16 @@ def test_c2_needs_saes_and_fails_where_they_are_mostly_ahead() -> None:
 def test_c3_fails_where_neurons_cost_more_than_saes() -> None:
     rows = changed(all_rows(), "topk", "features_seconds", value=300.0)
     assert verdict_of("C3", changed(rows, "topk", "features_flops", value=300.0)) == "does not hold"
+
+
+def test_c6_asks_every_pair_of_layers() -> None:
+    rows = [
+        one._replace(value=0.5, low=0.49, high=0.51)
+        if (one.source, one.metric, one.about) == ("topk", "layers_identity_match", "L1 L2")
+        else one
+        for one in all_rows()
+    ]
+    assert verdict_of("C6", rows) == "holds partly"
 
 
 def test_c7_fails_where_nothing_is_ahead() -> None:

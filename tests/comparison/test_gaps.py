@@ -30,7 +30,7 @@ def test_a_gap_is_the_negative_of_its_reverse(
 def test_layers_are_averaged_and_only_shared_ones_compared() -> None:
     rows = [row("a", "m", 0.2, site=0, spread=0.3), row("a", "m", 0.4, site=1, spread=0.4)]
     found = Numbers([*rows, row("b", "m", 0.1, site=1, spread=0.0)])
-    assert found.mean("a", Key("m")) == pytest.approx(Estimate(0.3, 0.3 - 0.25, 0.3 + 0.25))
+    assert found.mean("a", Key("m")) == pytest.approx(Estimate(0.3, 0.3 - 0.35, 0.3 + 0.35))
     assert found.gap("a", "b", Key("m")) == pytest.approx(Estimate(0.3, -0.1, 0.7))
     assert found.gap("a", "nobody", Key("m")) is None
 
@@ -62,5 +62,19 @@ def test_what_is_not_defined_stands_nowhere() -> None:
 def test_a_number_is_chosen_by_what_it_is_about() -> None:
     found = Numbers([row("a", "m", 0.1, about="x"), row("a", "m", 0.2, about="y", n=7)])
     assert found.mean("a", Key("m", "y")) == pytest.approx(Estimate(0.2, 0.19, 0.21))
+    assert found.mean("a", Key("m")) == pytest.approx(Estimate(0.15, 0.14, 0.16))
     assert found.smallest_n("a", Key("m")) == 7
     assert not found.has("a", Key("m", "z"))
+
+
+def test_things_are_counted_of_the_whole_model_where_it_is_measured() -> None:
+    rows = [row("a", "m", 0.1, n=60), row("a", "m", 0.2, site=0, n=12), row("b", "m", 0.2, site=0, n=12)]
+    assert Numbers(rows).smallest_n("a", Key("m")) == 60
+    assert Numbers(rows).smallest_n("b", Key("m")) == 12
+
+
+def test_a_number_may_answer_to_one_of_another_name() -> None:
+    found = Numbers([row("a", "m", 0.5), row("b", "m", 0.1), row("b", "other", 0.4)])
+    gap = found.gap("a", "b", Key("m"), their_key=Key("other"))
+    assert gap is not None
+    assert gap.value == pytest.approx(0.1)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from planted import ABSORBER, COLOURS, DEAD, NOISE, PERFECT, VOCABULARY, nothing_planted, parts, planted
 from topklm.metrics.batch import Batch
-from topklm.metrics.entropies import entropies, measure
+from topklm.metrics.entropies import BAND, entropies, measure, shuffled_classes
 from topklm.metrics.firings import Firings, FiringSample
 from topklm.model import SparseCodes
 
@@ -92,6 +93,36 @@ def test_semantic_entropy_is_below_random_classes_only_where_classes_mean_someth
     noise = list(NOISE)
     distance = (found.semantic[noise] - found.null_mean[noise]) / found.null_spread[noise]
     assert distance.abs().max() < 5
+
+
+def test_random_features_stand_at_the_null_though_classes_go_with_frequency() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shares = 1 / torch.arange(1.0, 301.0)
+    words = torch.multinomial(shares, 20_000, replacement=True, generator=generator)
+    classes = torch.cat([torch.zeros(20), torch.arange(80) % 5 + 1, torch.arange(200) + 6]).long()
+    dense = (torch.rand(20_000, 12, generator=generator) < 0.05).float()
+    batch = Batch(SparseCodes.from_dense(dense), words, torch.arange(20_000) // 100)
+    found = entropies(kept([batch], "random", size=256, width=12), classes=classes, draws=30)
+    assert found.semantic is not None
+    assert found.null_mean is not None
+    assert float((found.null_mean - found.semantic).mean().abs()) < 0.05
+
+
+@given(seed=st.integers(0, 1000), types=st.integers(1, 90))
+@settings(max_examples=30, deadline=None)
+def test_shuffled_classes_keep_their_sizes_bands_and_those_who_are_alone(seed: int, types: int) -> None:
+    generator = np.random.default_rng(seed)
+    classes, counts = generator.integers(0, types, types), generator.integers(0, 50, types)
+    found = shuffled_classes(classes, counts, generator)
+    assert sorted(found) == sorted(classes)
+    sizes = np.bincount(classes)
+    alone = sizes[classes] == 1
+    assert (found[alone] == classes[alone]).all()
+    together = np.flatnonzero(~alone)
+    order = together[np.argsort(-counts[together], kind="stable")]
+    for start in range(0, len(order), BAND):
+        band = order[start : start + BAND]
+        assert sorted(found[band]) == sorted(classes[band])
 
 
 def test_rows_tell_few_firings_apart() -> None:

@@ -1,6 +1,8 @@
 """When steering succeeds: the bars at their edges, and that choosing and judging see different texts."""
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from topklm.evaluation.fluency import distinct_bigrams, perplexity
 from topklm.steering.success import CHOOSING, JUDGING, Measured, Texts, choose, judged, measure, verdict
+from topklm.steering.trial import first_tokens
 
 PLAIN = Measured(rate=0.2, perplexity=10.0, distinct=0.9)
 
@@ -81,3 +84,17 @@ def test_fluency_by_hand() -> None:
     assert perplexity([math.log(4) * 2, math.log(4)], [2, 1]) == pytest.approx(4)
     assert math.isnan(perplexity([0.0], [0]))
     assert math.isfinite(perplexity([1e6], [1]))
+
+
+@pytest.mark.parametrize("documents", [1, 2, 3, 5, 8])
+def test_no_prompt_both_chooses_and_judges(documents: int) -> None:
+    starts = np.arange(documents) * 10
+    packed = SimpleNamespace(
+        tokens=np.arange(10 * documents), documents=np.column_stack([starts, np.full(documents, 9)])
+    )
+    text: Any = SimpleNamespace(packed=packed)
+    prompts = first_tokens(text, count=8, length=4)
+    assert len(prompts) == 8
+    chooses, judges = ({tuple(one) for one in prompts[side::2]} for side in (CHOOSING, JUDGING))
+    assert documents == 1 or not chooses & judges
+    assert len(chooses | judges) == min(documents, 8)

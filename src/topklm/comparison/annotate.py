@@ -15,6 +15,7 @@ from ..features import FeatureSource
 from ..index import FeatureIndex
 from ..training import Run
 
+NEGATIVE = " (where negative)"
 FACTS = ("concept", "concept_f1", "name", "name_score", "token_entropy", "coherence")
 
 
@@ -84,7 +85,7 @@ def annotate(
         index.add_facts(facts)
         index.add_labels({name: [row["name"]] for name, row in named.items() if row["name"] != NO_NAME})
         concepts = pq.read_table(directory / "concepts" / f"{source.name}.parquet").to_pylist()
-        index.add_concepts(concepts)
+        index.add_concepts([row for row in concepts if row["sign"] > 0])  # as an index reads activations
         say(f"{index.path}: {', '.join(FACTS)} written")
 
 
@@ -98,6 +99,6 @@ def best_of_signs(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         row
         if row["sign"] > 0 or row["name"] == NO_NAME
-        else {**row, "name": f"{row['name']} (where negative)"}
+        else {**row, **{part: f"{row[part]}{NEGATIVE}" for part in ("name", "concept") if row[part]}}
         for row in best.values()
     ]

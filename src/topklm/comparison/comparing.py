@@ -187,7 +187,7 @@ def make_stage(work: Work, stage: Stage) -> dict[str, Any]:
         content["made"] = {name: now[name] for name in ("twin", "saes")[: MAKERS.index(stage.name) + 1]}
     path = stage_path(work, stage)
     path.parent.mkdir(exist_ok=True)
-    write_json(path, finite(content))
+    write_json(path, content)
     return dict(read_json(path))
 
 

@@ -27,8 +27,10 @@ class Numbers:
     """The rows of one comparison, or of several seeds of it.
 
     Where a number stands for the whole model (site None), its layers are not looked at; else it is the mean
-    over layers. With one seed, the interval of a mean takes the layers' intervals as independent, and that
-    of a difference those of both sources; with several it is the paired t-interval over seeds (95 %).
+    over layers, and where it is about several things (pairs of layers, other seeds), over those. With one
+    seed, a mean's interval is the mean interval, since all were read on the same text, and that of a
+    difference takes both sources' errors as independent; with several seeds it is the paired t-interval
+    over them (95 %).
     """
 
     def __init__(self, rows: Iterable[ResultRow]) -> None:
@@ -36,12 +38,13 @@ class Numbers:
 
     def of(self, source: str, key: Key) -> dict[int, dict[int | None, Estimate]]:
         """Return a source's number by seed and layer, as far as it is defined."""
-        found: dict[int, dict[int | None, Estimate]] = {}
+        found: dict[int, dict[int | None, list[Estimate]]] = {}
         for row in self.rows:
             if row.source == source and key.picks(row) and math.isfinite(row.value):
-                found.setdefault(row.seed, {}).setdefault(row.site, row.estimate)
+                found.setdefault(row.seed, {}).setdefault(row.site, []).append(row.estimate)
         return {
-            seed: {None: sites[None]} if None in sites else sites for seed, sites in sorted(found.items())
+            seed: {site: average(some) for site, some in sites.items() if site is None or None not in sites}
+            for seed, sites in sorted(found.items())
         }
 
     def has(self, source: str, key: Key) -> bool:
@@ -53,9 +56,14 @@ class Numbers:
         by_seed = self.of(source, key)
         return over_seeds([average(list(sites.values())) for sites in by_seed.values()])
 
-    def gap(self, ours: str, theirs: str, key: Key, *, better: int = 1) -> Estimate | None:
-        """Return ours less theirs, turned so that more is better, over the layers and seeds of both."""
-        first, second = self.of(ours, key), self.of(theirs, key)
+    def gap(
+        self, ours: str, theirs: str, key: Key, *, better: int = 1, their_key: Key | None = None
+    ) -> Estimate | None:
+        """Return ours less theirs, turned so that more is better, over the layers and seeds of both.
+
+        their_key: the number of theirs that answers to ours, where it has another name.
+        """
+        first, second = self.of(ours, key), self.of(theirs, their_key or key)
         differences = []
         for seed in first.keys() & second.keys():
             sites = first[seed].keys() & second[seed].keys()
@@ -73,7 +81,9 @@ class Numbers:
 
     def smallest_n(self, source: str, key: Key) -> int:
         """Return over how many things a number was taken, at least."""
-        return min((row.n for row in self.rows if row.source == source and key.picks(row)), default=0)
+        rows = [row for row in self.rows if row.source == source and key.picks(row)]
+        whole = [row.n for row in rows if row.site is None]
+        return min(whole or [row.n for row in rows], default=0)
 
     def sources(self, key: Key) -> list[str]:
         """List the sources that have a number."""
@@ -93,11 +103,9 @@ def difference(ours: Estimate, theirs: Estimate, better: int) -> Estimate:
 
 
 def average(estimates: list[Estimate]) -> Estimate:
-    """Return the mean of independent estimates."""
-    value = float(np.mean([one.value for one in estimates]))
-    low = math.sqrt(sum((one.value - one.low) ** 2 for one in estimates)) / len(estimates)
-    high = math.sqrt(sum((one.high - one.value) ** 2 for one in estimates)) / len(estimates)
-    return Estimate(value, value - low, value + high)
+    """Return the mean of estimates whose errors go together: the mean of their ends."""
+    low, value, high = np.mean([(one.low, one.value, one.high) for one in estimates], axis=0).tolist()
+    return Estimate(value, low, high)
 
 
 def over_seeds(estimates: list[Estimate]) -> Estimate | None:

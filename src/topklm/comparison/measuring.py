@@ -18,6 +18,7 @@ from ..concepts.namer import Namer
 from ..core.errors import InputError, Interrupted, RunError
 from ..core.files import PARTIAL, disk_full_is_said, locked, remove_partial
 from ..core.progress import counted
+from ..core.site import Neuron
 from ..features import FeatureSource
 from ..index.sources import NAMES, is_plugin, source_of
 from ..metrics.batch import Row
@@ -197,11 +198,10 @@ class _Work:
     ) -> dict[str, Any]:
         began, worked = time.monotonic(), time.process_time()
         by_magnitude = self.loaded.run.settings.topk_by == "magnitude"
+        signed = by_magnitude and source.kind is Neuron and source.name != "dense"  # latents have one side
         total = 2 * len(self.text.packed.tokens)
         with counted(self.console, f"measuring {source.name}", unit="tokens", total=total) as report:
-            reading = Reading(
-                source, self.text, signed=by_magnitude and source.name != "dense", report=report
-            )
+            reading = Reading(source, self.text, signed=signed, report=report)
             tallies = {
                 site: Tally(
                     self.text, reading.width(site), self.settings, directions=reading.directions(site)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ..concepts import Name
 from ..concepts.namer import Namer, ask_names, examples_of
-from ..core.files import finite, read_json, write_json
+from ..core.files import read_json, write_json
 from ..core.hashing import hashed
 from ..core.progress import counted
 from ..core.stats import LIVE
@@ -67,7 +67,7 @@ def ask(
         "corpus": text.sha256,
         "model": namer.model,
         "names": names,
-        "rows": {site: [finite(row._asdict()) for row in found] for site, found in rows.items()},
+        "rows": {site: [row._asdict() for row in found] for site, found in rows.items()},
     }
 
 

@@ -210,7 +210,7 @@ def measured(planned: Planned, run: Run) -> list[SweepRow]:
     loaded = load(run.path)
     packed = Packed.open(run.path / "data", "validation")
     rows = list(numbers(planned, loaded, packed))
-    content = [finite(row._asdict()) for row in rows]
+    content = [row._asdict() for row in rows]
     write_json(path, {"format": MEASURED, "revision": run.revision, "rows": content})
     return rows
 

@@ -133,7 +133,6 @@ class Tally:
             yield from absorption.measure(
                 sample, concepts=concepts, names=names, directions=self.directions, count=count
             )
-        if len(names) > 1:
             yield from perturbation.measure(
                 sample, concepts=list(concepts), names=names, directions=self.directions, count=count
             )
@@ -177,11 +176,12 @@ class Tally:
     def concepts(self, neurons: int) -> dict[str, list[Any]]:
         """List for each concept the features that tell it best: chosen on one half, scored on the other.
 
-        oracle_f1: what the token type alone tells of the concept, the same for all of its features.
+        oracle_f1: what the token type alone tells of the concept, the same for all of its features. sign:
+        -1 for the negative side of a neuron, where both sides are features.
         """
         chosen = torch.where(labelled.eligible(self.scores), self.scores.f1[CHOOSING], 0.0)
         best = chosen.topk(min(CONCEPT_FEATURES, self.width), dim=0)
-        names = ("concept", "index", "f1", "average_precision", "oracle_f1")
+        names = ("concept", "index", "sign", "f1", "average_precision", "oracle_f1")
         found: dict[str, list[Any]] = {name: [] for name in names}
         oracle = _numbers(self.text.oracle.f1)
         for concept, name in enumerate(self.text.names):
@@ -191,6 +191,7 @@ class Tally:
                 if value > 0:
                     found["concept"].append(name)
                     found["index"].append(index % neurons)
+                    found["sign"].append(1 if index < neurons else -1)
                     found["f1"].append(float(self.scores.f1[READING, index, concept]))
                     found["average_precision"].append(
                         float(self.scores.average_precision[READING, index, concept])

@@ -21,8 +21,8 @@ PARTIAL = ".partial-"
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON to `path`, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write JSON to `path`, whole or not at all; a number that is not finite becomes null (`finite`)."""
+    write_text(path, json.dumps(finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def finite(content: Any) -> Any:
@@ -111,8 +111,13 @@ def seal(partial: Path, final: Path) -> None:
         make_readable(path)
         flush(path)
     if final.exists():
-        shutil.rmtree(final)
-    partial.rename(final)
+        old = final.with_name(f"{PARTIAL}old-{final.name}")
+        shutil.rmtree(old, ignore_errors=True)
+        final.rename(old)
+        partial.rename(final)
+        shutil.rmtree(old)
+    else:
+        partial.rename(final)
 
 
 def damage(directory: Path, *, required: Iterable[str] = ()) -> str | None:

@@ -12,6 +12,8 @@ from .batch import Array, Batch, Row, mean_row, row
 from .firings import FIRINGS, Firings, FiringSample
 
 KINDS = ("strongest", "random")
+BAND = 10
+"""Token types of like frequency among which the classes of the null are shuffled."""
 
 
 class Entropies(NamedTuple):
@@ -38,8 +40,8 @@ def entropies(
     with v(t) = v; semantic: the same with the class c(v) in place of v. Entropy falls mechanically
     with fewer firings, so features are compared on the same number (`Firings.size`). A coarser
     grouping can only lower it, so semantic entropy means nothing but beside random classes of the
-    same sizes: the classes of all types, shuffled `draws` times. Source: design of topklm; token
-    entropy after arXiv 2506.21468.
+    same sizes: those of the types, shuffled `draws` times (`shuffled_classes`). Source: design of topklm;
+    token entropy after arXiv 2506.21468.
     """
     width = len(firings.totals)
     features = firings.features.numpy()
@@ -51,8 +53,12 @@ def entropies(
         table = classes.numpy()
         generator = np.random.default_rng(seed)
         semantic = _grouped(features, table[tokens], weights, width)
+        counts = np.bincount(tokens, minlength=len(table))
         drawn = np.stack(
-            [_grouped(features, generator.permutation(table)[tokens], weights, width) for _ in range(draws)]
+            [
+                _grouped(features, shuffled_classes(table, counts, generator)[tokens], weights, width)
+                for _ in range(draws)
+            ]
         )
         mean, spread = drawn.mean(0), drawn.std(0, ddof=1)
     return Entropies(
@@ -63,6 +69,21 @@ def entropies(
         enough=firings.totals >= firings.size,
         n_tokens=firings.n_tokens,
     )
+
+
+def shuffled_classes(classes: Array, counts: Array, generator: np.random.Generator) -> Array:
+    """Shuffle the classes of token types among types that fire about as often.
+
+    counts: firings on each type. A type alone in its class keeps it, and the others exchange theirs within
+    bands of `BAND` types in order of their counts: else rare types, which have no class, would trade with
+    frequent ones, and every feature, a random one too, would stand below the null.
+    """
+    movable = np.flatnonzero(np.bincount(classes)[classes] > 1)
+    order = movable[np.argsort(-counts[movable], kind="stable")]
+    band = np.arange(len(order)) // BAND
+    found = classes.copy()
+    found[order] = classes[order[np.lexsort((generator.random(len(order)), band))]]
+    return found
 
 
 def measure(

@@ -5,6 +5,7 @@ memory (probing, absorption, perturbation, senses) can be measured on texts of a
 examples there that it would find in the whole text.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from ..core.hashing import hashed
 from ..model import SparseCodes
-from .batch import Batch, checked, labels_of, take_rows
+from .batch import Array, Batch, checked, halves, labels_of, take_rows
 
 EXAMPLES = 1000
 """Examples of each side of a concept, at most."""
@@ -90,8 +91,9 @@ def _first(text: Text, tokens: Tensor, count: int, seed: int) -> Tensor:
 class ExampleSample:
     """Keeps tokens from a stream: of every concept a uniform sample, and one of all tokens.
 
-    Memory: (concepts + 4) * count tokens with their codes, and states where they are given. Parts of
-    a text merge exactly.
+    A sample has `count` tokens of the whole text and `count` / 2 of each half of its documents, as
+    probing asks for. Memory: at most 1.5 * (concepts + 4) * count tokens with their codes, and states where
+    they are given. Parts of a text merge exactly.
 
         sample = ExampleSample(n_concepts)
         for batch in stream: sample.update(batch)
@@ -101,8 +103,11 @@ class ExampleSample:
     def __init__(self, n_concepts: int, *, count: int = EXAMPLES, seed: int = 0) -> None:
         self.n_concepts, self.count, self.seed = n_concepts, count, seed
         self.waiting: list[Text] = []
-        # a token beyond the limits of all its concepts, and of the last place, cannot be kept
-        self.limits = np.full(n_concepts + 1, np.iinfo(np.uint64).max)
+        # of every concept, and last of all tokens: the whole text, and each half of the documents
+        self.sizes = np.tile([count, count // 2, count // 2], (n_concepts + 1, 1))
+        self.sizes[-1] *= BACKGROUND
+        # a token whose hash is beyond the limits of all its samples cannot be kept
+        self.limits = np.full(self.sizes.shape, np.iinfo(np.uint64).max)
         self.settled = 0
 
     def update(self, batch: Batch, states: Float[Tensor, "row dim"] | None = None) -> None:
@@ -113,9 +118,9 @@ class ExampleSample:
             raise ValueError(f"expected {self.n_concepts} concepts, not {labels.width}")
         text = text_of(batch, states)
         keys = hashed(text.places.numpy(), self.seed)
-        near = keys <= self.limits[-1]
-        rows = labels.rows.numpy()
-        near[rows[keys[rows] <= self.limits[labels.indices.numpy()]]] = True
+        near = np.zeros(len(keys), np.bool_)
+        for rows, owner, kind in self._samples(text):
+            near[rows[keys[rows] <= self.limits[owner, kind]]] = True
         self._wait(_chosen(text, torch.from_numpy(np.flatnonzero(near))))
 
     def merge(self, other: "ExampleSample") -> None:
@@ -138,20 +143,30 @@ class ExampleSample:
         if sum(len(one.places) for one in self.waiting) > 2 * self.settled + self.count:
             self._settle()
 
+    def _samples(self, text: Text) -> Iterator[tuple[Array, Array, Array]]:
+        """Yield which token belongs to which sample: rows, concepts, and 0 (whole text), 1 or 2 (a half)."""
+        labels, half = labels_of(text.batch), halves(text.batch.documents, seed=self.seed)
+        everything = np.arange(len(text.places))
+        rows = np.append(labels.rows.numpy(), everything)
+        owner = np.append(labels.indices.numpy(), np.full(len(everything), self.n_concepts))
+        yield rows, owner, np.zeros(len(rows), np.int64)
+        yield rows, owner, 1 + half[rows]
+
     def _settle(self) -> None:
         """Keep what is to be kept of all that waits, and note from where on nothing will be."""
         text = _joined(self.waiting)
-        labels, keys = labels_of(text.batch), hashed(text.places.numpy(), self.seed)
-        rows = np.append(labels.rows.numpy(), np.arange(len(keys)))
-        owner = np.append(labels.indices.numpy(), np.full(len(keys), self.n_concepts))
-        sizes = np.full(self.n_concepts + 1, self.count)
-        sizes[-1] *= BACKGROUND
-        order = np.lexsort((keys[rows], owner))
-        rows, owner = rows[order], owner[order]
-        rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
-        last = rank == sizes[owner] - 1
-        self.limits[owner[last]] = keys[rows[last]]
-        kept = _chosen(text, torch.from_numpy(np.unique(rows[rank < sizes[owner]])))
+        keys = hashed(text.places.numpy(), self.seed)
+        keep = np.zeros(len(keys), np.bool_)
+        for rows, owner, kind in self._samples(text):
+            sample = owner * self.sizes.shape[1] + kind
+            order = np.lexsort((keys[rows], sample))
+            rows, sample = rows[order], sample[order]
+            rank = np.arange(len(sample)) - np.searchsorted(sample, sample)
+            size = self.sizes.ravel()[sample]
+            last = rank == size - 1
+            self.limits.ravel()[sample[last]] = keys[rows[last]]
+            keep[rows[rank < size]] = True
+        kept = _chosen(text, torch.from_numpy(np.flatnonzero(keep)))
         self.waiting, self.settled = [kept], len(kept.places)
 
 

@@ -55,7 +55,7 @@ def perturb(
     sizes: Sequence[int] = SIZES,
     count: int = EXAMPLES,
     seed: int = 0,
-) -> Perturbed:
+) -> Perturbed | None:
     """Remove each concept's features and read every concept's probe again.
 
     For every concept a logistic probe is fitted on the hidden state (training half of the documents,
@@ -65,11 +65,12 @@ def perturb(
     probes read again on held-out examples. Score of a concept: fall of its own accuracy minus the
     mean fall of the others'; high where features are its own. Concepts with too few examples are
     left out. Here the examples without a concept are any tokens without it. Intervals: bootstrap over
-    documents. directions, states: as in `absorption`. Raises ValueError with fewer than two concepts.
+    documents. directions, states: as in `absorption`. None where fewer than two concepts have enough
+    examples.
     """
     splits = {one: split for one in concepts if (split := split_of(text, one, count=count, seed=seed))}
     if len(splits) < 2:
-        raise ValueError(f"{len(splits)} of {len(concepts)} concepts have enough examples; two are needed")
+        return None
     codes = to_csr(text.batch.codes)
     states: Any = codes if text.states is None else text.states.double().numpy()
     vectors = None if directions is None else directions.double().numpy()
@@ -104,8 +105,10 @@ def measure(
     count: int = EXAMPLES,
     seed: int = 0,
 ) -> list[Row]:
-    """Measure targeted probe perturbation: means over concepts, and each concept's score."""
+    """Measure targeted probe perturbation: means over concepts, and each concept's score; no rows for one."""
     found = perturb(text, concepts, directions=directions, sizes=sizes, count=count, seed=seed)
+    if found is None:
+        return []
     n_tokens = len(text.places)
     rows = []
     for size in found.falls:

@@ -163,6 +163,8 @@ class _Evaluation:
                 f"no document of {self.index.path} has {settings.prompt_tokens} tokens; choose fewer "
                 "prompt_tokens"
             )
+        if (different := len(set(map(tuple, prompts)))) < len(prompts):
+            say(f"{different} different prompts for {len(prompts)} texts: the index holds no more documents")
         room = loaded.model.config.max_position_embeddings - settings.prompt_tokens - 1
         if settings.new_tokens > room:
             raise InputError(

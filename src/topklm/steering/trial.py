@@ -186,12 +186,14 @@ def number(value: float) -> float | None:
 def first_tokens(text: LabelledText, *, count: int, length: int) -> list[list[int]]:
     """Return how `count` documents begin: a boundary and `length` tokens.
 
-    They are taken in order, and again from the first where there are too few; shorter ones are passed over.
+    They are taken in order, shorter ones passed over. Where there are too few they come again, but none on
+    both sides: texts at even places choose a strength, those at odd places judge it.
     """
     starts = text.packed.documents[:, 0]
     sizes = np.diff(np.append(starts, len(text.packed.tokens)))
     long_enough = [int(start) for start, size in zip(starts, sizes, strict=True) if size > length]
     if not long_enough:
         return []
-    chosen = [long_enough[place % len(long_enough)] for place in range(count)]
+    sides = [long_enough[side::2] or long_enough for side in (0, 1)]
+    chosen = [sides[place % 2][place // 2 % len(sides[place % 2])] for place in range(count)]
     return [text.packed.tokens[start : start + 1 + length].astype(int).tolist() for start in chosen]

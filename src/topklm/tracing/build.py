@@ -8,6 +8,7 @@ and called again, it goes on with the units that are whole, and ends with the sa
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,9 @@ from rich.console import Console
 
 from .. import __version__
 from ..core.errors import InputError, Interrupted, RunError
-from ..core.files import (
-    MANIFEST,
-    disk_full_is_said,
-    existing,
-    finite,
-    locked,
-    read_json,
-    remove_partial,
-    sha256_file,
-    write_json,
-)
+from ..core.files import disk_full_is_said, existing, locked, read_json, remove_partial, write_json
 from ..core.progress import counted
 from ..model import SparseCodes
-from ..sae.store import FOLDER
 from ..training import Loaded, Run, load
 from . import units
 from .checkpoints import Checkpoints, OfRun, OwnCheckpoints, TwinCheckpoints
@@ -36,9 +26,9 @@ from .layers import compare_layers, kept, read_layers
 from .measure import describe, match
 from .plan import Plan, Say
 from .probe import read_codes
-from .saes import SAECheckpoints, compare_seeds, sae_checkpoints, seed_sets
+from .saes import SAECheckpoints, compare_seeds, manifests, sae_checkpoints, seed_sets
 from .stored import ABOUT, PLAN, UNITS, Trace
-from .summary import summarise
+from .summary import begins, summarise
 from .units import Key
 
 Codes = list[dict[int, SparseCodes]]
@@ -132,8 +122,13 @@ class _Trace:
     def add_saes(self, twin: Path | str | None) -> None:
         """Add the SAEs of the twin's checkpoints, where there are some."""
         for one in sae_checkpoints(self.run, twin):
-            self.add(one)
-            self.saes[one.names[0]] = one
+            try:
+                self.add(one)
+            except RunError as error:
+                self.say(f"{', '.join(one.names)} left out: {error}")
+                self.left_out |= dict.fromkeys(one.names, str(error))
+            else:
+                self.saes[one.names[0]] = one
 
     def add(self, group: Checkpoints) -> None:
         """Add sources, and find out which of their checkpoints can be used."""
@@ -214,6 +209,8 @@ class _Trace:
                 continue
             group, usable = checkpoints
             step = usable[place]
+            if name == "initialisation" and not begins(self.run, usable):
+                continue
 
             def make(group: OfRun = group, step: int = step) -> dict[str, Any]:
                 self.say(f"comparing layers at step {step} of {group.run.path}")
@@ -229,8 +226,7 @@ class _Trace:
     def make_seeds(self) -> list[dict[str, Any]]:
         """Compare SAEs of the twin's final weights that differ in their seed alone."""
         found = []
-        for names in seed_sets(self.run) if "posthoc" in self.sources else ():
-            hashes = [sha256_file(self.run.path / FOLDER / name / MANIFEST) for name in names]
+        for names, hashes in self.seeds:
             key = {"saes": hashes, "corpus": self.plan.content["corpus"]["sha256"]}
 
             def make(names: list[str] = names) -> dict[str, Any]:
@@ -239,6 +235,13 @@ class _Trace:
 
             found += kept(self.units / f"seeds-{names[0]}.json", key, make)["rows"]
         return found
+
+    @cached_property
+    def seeds(self) -> list[tuple[list[str], list[str]]]:
+        """The sets of SAEs that differ in their seed alone: names, and hashes of their manifests."""
+        if "posthoc" not in self.sources:
+            return []
+        return [(names, manifests(self.run, names)) for names in seed_sets(self.run)]
 
     @property
     def sources(self) -> dict[str, list[int]]:
@@ -257,6 +260,8 @@ class _Trace:
         }
         if not isinstance(there, dict) or "saes" not in there:
             return False
+        if there["saes"].get("seed_sets") != [hashes for _, hashes in self.seeds]:
+            return False
         return all(there.get(name) == one for name, one in here.items())
 
     def finish(self) -> None:
@@ -266,12 +271,13 @@ class _Trace:
             "saes": {
                 "checkpoints": {name: one.cost(self.sources[name]) for name, one in self.saes.items()},
                 "seeds": self.make_seeds(),
+                "seed_sets": [hashes for _, hashes in self.seeds],
             },
             "layers": self.make_layers([one["site"] for one in content["sites"]]),
             "skipped": self.skipped,
             "left_out": self.left_out,
         }
-        write_json(self.directory / ABOUT, finite(content))
+        write_json(self.directory / ABOUT, content)
 
 
 def _keys(group: Checkpoints, usable: list[int], place: int) -> list[Key]:

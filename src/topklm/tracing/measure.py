@@ -38,9 +38,9 @@ class Described(NamedTuple):
 
 
 def describe(codes: SparseCodes, probe: Probe) -> Described:
-    """Measure density, entropies, top tokens and concept scores of each feature."""
+    """Measure density, entropies, top tokens and concept scores of each feature: of firings above zero."""
     batch = probe.batch(codes)
-    firings = torch.bincount(codes.indices.long(), minlength=codes.width)
+    firings = torch.bincount(positive(codes).indices.long(), minlength=codes.width)
     strongest, drawn = (entropies(kept_firings(batch, by=by)) for by in ("strongest", "random"))
     counts = ConceptCounts(codes.width, len(probe.labels.names))
     counts.update(batch)

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from ..core.errors import InputError, RunError
 from ..core.files import locked, write_json
-from ..core.hashing import hashed
 from ..core.progress import counted
 from ..data.tokenizer import fingerprint
 from ..features import FeatureSource, LayerNeurons
@@ -102,8 +101,7 @@ def _sources(loaded: Loaded, name: str) -> FeatureSource | None:
     if name == "topk":
         return LayerNeurons(loaded.model, loaded.tokenizer, k=loaded.run.settings.k, revision="own")
     if name == "random":
-        seed = int(hashed([loaded.run.settings.seed], 1)[0] % 2**31)
-        return random_of(loaded, seed=seed)
+        return random_of(loaded, seed=int(str(loaded.run.revision)[:7], 16))  # even where seeds are shared
     try:
         twin = open_twin(loaded.run)
     except RunError:

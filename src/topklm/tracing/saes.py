@@ -92,6 +92,11 @@ def seed_sets(run: Run) -> list[list[str]]:
     return [sorted(names) for names in alike.values() if len(names) > 1]
 
 
+def manifests(run: Run, names: Sequence[str]) -> list[str]:
+    """Return the hash of each set's manifest, which changes with any of its weights."""
+    return [sha256_file(run.path / FOLDER / name / MANIFEST) for name in names]
+
+
 def compare_seeds(loaded: Loaded, names: Sequence[str], probe: Probe) -> list[dict[str, Any]]:
     """Match the latents of SAEs of one model with those of another seed, at every site.
 

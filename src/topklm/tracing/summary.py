@@ -46,7 +46,10 @@ def summarise(
         "identity_match": _with_controls(
             series,
             lambda one: identity(one, steps),
-            {"initialisation": from_start(main), "permuted": by_chance(main, steps)},
+            {
+                **({"initialisation": from_start(main)} if begins(run, main.steps) else {}),
+                "permuted": by_chance(main, steps),
+            },
         ),
         "emergence": _with_controls(series, emerging, {"permuted": emerging(main, by_chance=True)}),
         "features": _with_controls(series, counted, {}),
@@ -91,7 +94,13 @@ def identity(one: Series, training_steps: int) -> dict[str, Any]:
         "best_match_cosine": _mean(one, late, one["next_best_cosine"]).as_json(),
         "assigned_cosine": _mean(one, late, one["next_assigned_cosine"]).as_json(),
         "assigned_match": _mean(one, late, _assigned(one)).as_json(),
-        "by_layer": {str(site): _matching(one, late, site).as_json() for site in one.sites},
+        "by_layer": {
+            str(site): {
+                **_matching(one, late, site).as_json(),
+                "n_features": int((one.live[late].any(0) & one.at(site)).sum()) if late else 0,
+            }
+            for site in one.sites
+        },
         "by_step": [
             {"step": step, "next": one.steps[place + 1], **_matching(one, [place], None).as_json()}
             for place, step in enumerate(one.steps[:-1])
@@ -105,6 +114,11 @@ def _assigned(one: Series) -> Array:
     return np.where(np.isfinite(assigned), (assigned >= best - SAME).astype(np.float64), np.nan)
 
 
+def begins(run: Run, steps: Sequence[int]) -> bool:
+    """Tell whether the first of some checkpoints is a run before any training, of random weights."""
+    return steps[0] == 0 and not run.settings.source
+
+
 def from_start(one: Series) -> dict[str, Any]:
     """Match the first checkpoint with the last: what the initialisation alone carries to the end."""
     live = one.live[0]
@@ -115,7 +129,10 @@ def from_start(one: Series) -> dict[str, Any]:
         "same_index_cosine": _ratio(one["final_cosine"][0][live], np.ones(int(live.sum()))).as_json(),
         "best_match_cosine": _ratio(one["final_best_cosine"][0][live], np.ones(int(live.sum()))).as_json(),
         "by_layer": {
-            str(site): _ratio(one.matched("final", 0)[live & one.at(site)], None).as_json()
+            str(site): {
+                **_ratio(one.matched("final", 0)[live & one.at(site)], None).as_json(),
+                "n_features": int((live & one.at(site)).sum()),
+            }
             for site in one.sites
         },
     }

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 STEERED = 50
 """C5: least number of steered features for a verdict without reserve."""
+TEXTS = 200
+"""C5: least number of texts at each strength for a verdict without reserve."""
+WARM = "_warm"
+"""Ends the name of SAEs that begin each checkpoint as the one before ended."""
 FOLLOWED = 0.9
 """C6: least identity-match rate by which a neuron counts as followed."""
 
@@ -23,7 +27,8 @@ def steerable(numbers: Numbers) -> Verdict:
     chance = numbers.gap(MAIN, "random_neurons", key)
     others = [one for one in numbers.sources(key) if one.startswith("sae_") or one == "posthoc"]
     gaps = {one: gap for one in others if (gap := numbers.gap(MAIN, one, key)) is not None}
-    features = numbers.smallest_n(MAIN, key)
+    features, texts = numbers.smallest_n(MAIN, key), numbers.mean(MAIN, Key("steering_texts"))
+    enough = features >= STEERED and texts is not None and texts.value >= TEXTS
     rates = {one: numbers.mean(one, key) for one in numbers.sources(key) if one != MAIN}
     told = ", ".join(f"{name} {rate.value:.0%}" for name, rate in rates.items() if rate is not None)
     says = f"Steering succeeds for {own.value:.0%} [{own.low:.0%}, {own.high:.0%}] of {features} neurons"
@@ -37,9 +42,9 @@ def steerable(numbers: Numbers) -> Verdict:
     level = any(one.startswith("sae_") for one in gaps) and all(
         standing(one) != BEHIND for one in gaps.values()
     )
-    if features < STEERED:
-        says += f" Fewer than {STEERED} neurons were steered."
-    return made("C5", HOLDS if level and features >= STEERED else PARTLY, says, decides)
+    if not enough:
+        says += f" Fewer than {STEERED} neurons were steered, or in fewer than {TEXTS} texts each."
+    return made("C5", HOLDS if level and enough else PARTLY, says, decides)
 
 
 def followed(numbers: Numbers) -> Verdict:
@@ -85,7 +90,10 @@ def stable(numbers: Numbers) -> Verdict:
     saes = [one for one in numbers.sources(over_time) if one.startswith("sae_")]
     gaps: dict[str, Estimate] = {}
     for name in ("posthoc", *saes):
-        if (gap := numbers.gap(MAIN, name, over_time)) is not None:
+        # Latents of an SAE begun afresh stand in any order: there the partner in the assignment counts.
+        afresh = name in saes and not name.endswith(WARM)
+        theirs = Key("identity_match/assigned_match") if afresh else over_time
+        if (gap := numbers.gap(MAIN, name, over_time, their_key=theirs)) is not None:
             gaps[f"checkpoints, neurons less {name}"] = gap
     seeds = numbers.mean(MAIN, over_seeds)
     latents = [one for one in numbers.sources(over_seeds) if one.startswith("sae_")]

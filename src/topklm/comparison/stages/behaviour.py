@@ -47,6 +47,8 @@ def steering(work: Work) -> Found:
             n_tokens=content["n_tokens"],
         )
     )
+    texts, n_tokens = content["settings"]["texts"], content["n_tokens"]
+    rows.append(work.row("topk", "steering_texts", texts, n=content["n_features"], n_tokens=n_tokens))
     notes = {name: content[name] for name in ("judge", "fluency", "settings", "n_labelled", "n_live")}
     return Found(rows, notes, dict(content["left_out"]))
 
@@ -132,7 +134,8 @@ def _identity(work: Work, about: dict[str, Any]) -> Iterable[ResultRow]:
                 yield work.row(source, f"identity_match/{metric}", estimate, n=count, n_tokens=n_tokens)
         for layer, found in one.get("by_layer", {}).items():
             estimate = as_estimate(found)
-            yield work.row(source, "identity_match", estimate, site=int(layer), n=count, n_tokens=n_tokens)
+            features = found["n_features"]
+            yield work.row(source, "identity_match", estimate, site=int(layer), n=features, n_tokens=n_tokens)
 
 
 def _emergence(work: Work, about: dict[str, Any]) -> Iterable[ResultRow]:
@@ -145,7 +148,7 @@ def _emergence(work: Work, about: dict[str, Any]) -> Iterable[ResultRow]:
 
 
 def _layers(work: Work, about: dict[str, Any]) -> Iterable[ResultRow]:
-    """Compare the first and the last TopK layer, and every two neighbours."""
+    """Compare every two TopK layers."""
     sites = about["layers"]["topk_layers"]
     for source, one in _with_controls(about["layers"]):
         for pair in one["pairs"]:
@@ -156,7 +159,7 @@ def _layers(work: Work, about: dict[str, Any]) -> Iterable[ResultRow]:
             for metric in ("identity_match", "same_index_cosine", "best_match_cosine"):
                 estimate = as_estimate(pair[metric])
                 yield work.row(
-                    source, f"layers_{metric}", estimate, about=where, n=2, n_tokens=about["n_tokens"]
+                    source, f"layers_{metric}", estimate, about=where, n=pair["n"], n_tokens=about["n_tokens"]
                 )
 
 
