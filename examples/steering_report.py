@@ -8,7 +8,6 @@ is replaced; the figure of each setting's first run goes to `images/` beside the
 """
 
 import json
-import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -167,13 +166,13 @@ def _line(text: str) -> str:
 
 
 def _share(estimate: Content) -> str:
-    if not math.isfinite(estimate["low"]):
+    if estimate["low"] is None:
         return _percent(estimate["value"])  # a single feature
     return f"{100 * estimate['value']:.0f} [{100 * estimate['low']:.0f}, {100 * estimate['high']:.0f}] %"
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"
 
 
 def _average(values: Sequence[float]) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from planted_rows import row
-from topklm.comparison.doubt import Concepts, doubt_rows, read_concepts, sorted_out
+from topklm.comparison.doubt import Concepts, doubt_rows, read_concepts, shared_layers, sorted_out
 
 PROBED = ("seen", "told by F1", "missed", "absent")
 DENSE = Concepts(
@@ -53,4 +53,7 @@ def test_the_best_over_layers_is_read() -> None:
         {"site": 0, "concept": "sea", "f1": 0.9},  # not the one that was chosen
         {"site": 1, "concept": "sea", "f1": 0.4},
     ]
-    assert read_concepts("topk", rows, table) == Concepts({"sea": 0.9}, {"sea": 0.6}, {"sea": 0.4})
+    found = read_concepts("topk", rows, table, layers=(0, 1))
+    assert found == Concepts({"sea": 0.9}, {"sea": 0.6}, {"sea": 0.4})
+    assert shared_layers(("topk", "dense"), rows) == {1}
+    assert read_concepts("topk", rows, table, layers=(0,)) == Concepts({"sea": 0.7}, {}, {"sea": 0.3})

@@ -150,7 +150,7 @@ def test_marking_everything_is_chance(made: tuple[str, dict[str, Any]], place: P
         ({"answers": {"999": {"chosen": [1]}}}, "the answer '999' does not fit"),
         ({"answers": {"0": {"chosen": [77]}}}, "the answer '0' does not fit"),
         ({"answers": {"0": {"chosen": "x"}}}, "the answer '0' does not fit"),
-        ({"answers": [1]}, "holds no answers"),
+        ({"answers": [1]}, "answers is missing or no dict"),
     ],
 )
 def test_answers_that_do_not_fit_are_refused(

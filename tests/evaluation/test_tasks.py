@@ -160,7 +160,6 @@ def test_last_word_is_scored_by_accuracy_and_perplexity(
     assert capsys.readouterr().out == ""  # lm-eval prints while it bootstraps
     assert scores["perplexity,none"].value > 1
     assert scores["perplexity,none"].items is None
-    assert not scores["perplexity,none"].higher_is_better
 
 
 def test_a_paired_difference_counts_a_pair_once() -> None:
@@ -169,7 +168,7 @@ def test_a_paired_difference_counts_a_pair_once() -> None:
     pairs_of = {item: item // 2 for item in range(40)}
 
     def result(values: np.ndarray, stderr: float = 0.1) -> TaskResult:
-        score = Score(float(values.mean()), stderr, dict(enumerate(values.tolist())), True)
+        score = Score(float(values.mean()), stderr, dict(enumerate(values.tolist())))
         return TaskResult({"acc": score}, 40, 0.5, pairs_of)
 
     gap = difference(result(ones), result(others), "acc")
@@ -177,7 +176,7 @@ def test_a_paired_difference_counts_a_pair_once() -> None:
     assert gap.paired
     assert gap.value == pytest.approx(means.mean())
     assert gap.stderr == pytest.approx(means.std(ddof=1) / np.sqrt(20))
-    other = result(others)._replace(scores={"acc": Score(0.5, 0.2, None, True)})
+    other = result(others)._replace(scores={"acc": Score(0.5, 0.2, None)})
     unpaired = difference(result(ones), other, "acc")
     assert not unpaired.paired
     assert unpaired.stderr == pytest.approx(np.hypot(0.1, 0.2))

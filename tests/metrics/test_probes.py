@@ -201,7 +201,7 @@ def test_absorption_needs_a_state_that_holds_the_concept() -> None:
     rows = {row.metric: row for row in absorption.measure(
         text_of(nothing_planted().batch), concepts=[1, 8], names=CONCEPTS
     )}  # fmt: skip
-    assert rows["concepts_without_absorption"].value == 2
+    assert rows["concepts_not_measured"].value == 2
     assert np.isnan(rows["absorption_fraction"].value)
 
 

@@ -4,7 +4,7 @@ A model *has* a concept where a probe on its whole state tells it on held-out do
 where a single feature does. Both are read on the same balanced examples, so that they can be compared.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ OF_TWIN = ("dense", "posthoc", "sae_")
 
 
 class Concepts(NamedTuple):
-    """By concept, the best over layers."""
+    """By concept, the best over the layers that all sources have: the best of more is higher by chance."""
 
     state: dict[str, float]
     """Accuracy of a probe on the whole state of the source's model."""
@@ -32,18 +32,30 @@ class Concepts(NamedTuple):
     """Held-out F1 of the feature that was chosen for the concept."""
 
 
-def read_concepts(source: str, rows: Iterable[ResultRow], table: Sequence[Mapping[str, Any]]) -> Concepts:
+def shared_layers(sources: Iterable[str], rows: Iterable[ResultRow]) -> set[int]:
+    """Return the layers at which every source was probed."""
+    layers: dict[str, set[int]] = {}
+    for row in rows:
+        if row.metric == SINGLE and row.site is not None:
+            layers.setdefault(row.source, set()).add(row.site)
+    probed = [layers[source] for source in sources if source in layers]
+    return set.intersection(*probed) if probed else set()
+
+
+def read_concepts(
+    source: str, rows: Iterable[ResultRow], table: Sequence[Mapping[str, Any]], *, layers: Collection[int]
+) -> Concepts:
     """Read them from a source's rows and its table of concepts, whose lines are best first."""
     found = Concepts({}, {}, {})
     for row in rows:
-        if row.source == source and row.about and row.value == row.value:
+        if row.source == source and row.site in layers and row.about and row.value == row.value:
             for metric, best in ((STATE, found.state), (SINGLE, found.single)):
                 if row.metric == metric:
                     best[row.about] = max(row.value, best.get(row.about, 0.0))
     seen = set()
     for line in table:
         place = line["site"], line["concept"]
-        if place not in seen:
+        if line["site"] in layers and place not in seen:
             seen.add(place)
             found.f1[line["concept"]] = max(line["f1"], found.f1.get(line["concept"], 0.0))
     return found

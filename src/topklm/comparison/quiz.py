@@ -188,7 +188,9 @@ class _Asker:
         strong = fired[:SHOWN]
         further = self.generator.permutation(fired[SHOWN:])[:OPTIONS]
         drawn = self.generator.integers(0, self.index.n_tokens, 20 * OPTIONS)
-        silent = [place for place in drawn.tolist() if self._is_text(place)]
+        documents = np.searchsorted(self.index.starts, drawn, side="right") - 1
+        known = drawn[self.index.kept[documents]]  # elsewhere no firing is stored
+        silent = [place for place in known.tolist() if self._is_text(place)]
         everywhere = self.index.ask(
             "SELECT position FROM firings_by_feature WHERE site = ? AND index = ? "
             "AND position IN (SELECT unnest(?))",

@@ -21,7 +21,6 @@ from .task_files import GROUP
 NORMAL_95 = 1.959964
 BATCH = 16
 """Sequences read at once."""
-LOCAL_READERS = ("json", "csv", "text", "parquet", "arrow", "pandas", "webdataset")
 
 
 class Score(NamedTuple):
@@ -29,10 +28,9 @@ class Score(NamedTuple):
 
     value: float
     stderr: float
-    """Standard error over items; NaN where lm-eval gives none."""
+    """Standard error over items, those of one pair counted as one; NaN where lm-eval gives none."""
     items: dict[int, float] | None
     """The metric of each item by its number, where the value is their mean."""
-    higher_is_better: bool
 
     @property
     def estimate(self) -> Estimate:
@@ -121,16 +119,22 @@ def difference(first: TaskResult, second: TaskResult, metric: str) -> Difference
     one, other = first.scores[metric], second.scores[metric]
     if one.items is None or other.items is None or one.items.keys() != other.items.keys():
         return Difference(one.value - other.value, float(np.hypot(one.stderr, other.stderr)), paired=False)
+    differences = {item: value - other.items[item] for item, value in one.items.items()}
+    return Difference(*clustered(differences, first.pairs), paired=True)
+
+
+def clustered(items: Mapping[int, float], pairs: Mapping[int, int]) -> tuple[float, float]:
+    """Return the mean of items and its standard error; items of one pair are not independent."""
     clusters: dict[int, list[float]] = {}
-    for item in one.items:
+    for item, value in items.items():
         # items without a pair get a number of their own, below all pairs
-        clusters.setdefault(first.pairs.get(item, -1 - item), []).append(one.items[item] - other.items[item])
+        clusters.setdefault(pairs.get(item, -1 - item), []).append(value)
     sums = np.array([sum(values) for values in clusters.values()])
     sizes = np.array([len(values) for values in clusters.values()])
     mean = float(sums.sum() / sizes.sum())
     count = len(sums)
     spread = float(((sums - mean * sizes) ** 2).sum()) * count / max(1, count - 1)
-    return Difference(mean, float(np.sqrt(spread)) / float(sizes.sum()) if count > 1 else np.nan, paired=True)
+    return mean, float(np.sqrt(spread)) / float(sizes.sum()) if count > 1 else float("nan")
 
 
 def _load(manager: Any, names: Sequence[str]) -> list[Any]:
@@ -189,13 +193,9 @@ def _read(results: Mapping[str, Any]) -> dict[str, TaskResult]:
     found: dict[str, TaskResult] = {}
     for name, samples in results["samples"].items():
         metadata = results["configs"][name].get("metadata") or {}
-        better = results["higher_is_better"].get(name, {})
-        scores = {
-            key: _score(numbers, key, samples, higher=better.get(key.partition(",")[0]) is not False)
-            for numbers in [results["results"][name]]
-            for key in _metrics(numbers)
-        }
         pairs = {one["doc_id"]: one["doc"]["pair"] for one in samples if "pair" in one["doc"]}
+        numbers = results["results"][name]
+        scores = {key: _score(numbers, key, samples, pairs) for key in _metrics(numbers)}
         count = len({one["doc_id"] for one in samples})
         found[name] = TaskResult(scores, count, metadata.get("chance"), pairs)
     for name, numbers in (results.get("groups") or {}).items():
@@ -220,21 +220,25 @@ def _stderr(numbers: Mapping[str, Any], key: str) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
 
 
-def _score(numbers: Mapping[str, Any], key: str, samples: Sequence[Any], *, higher: bool) -> Score:
+def _score(numbers: Mapping[str, Any], key: str, samples: Sequence[Any], pairs: Mapping[int, int]) -> Score:
     metric, _, chosen = key.partition(",")
     items = {
         one["doc_id"]: float(one[metric])
         for one in samples
         if one.get("filter", "none") == chosen and isinstance(one.get(metric), int | float)
     }
-    return _with_items(numbers, key, items, higher=higher)
+    return _with_items(numbers, key, items, pairs)
 
 
-def _with_items(numbers: Mapping[str, Any], key: str, items: dict[int, float], *, higher: bool) -> Score:
+def _with_items(
+    numbers: Mapping[str, Any], key: str, items: dict[int, float], pairs: Mapping[int, int]
+) -> Score:
     """Make a score that keeps its items only where it is their mean: not a perplexity, not an F1."""
     value = float(numbers[key])
     is_mean = bool(items) and abs(float(np.mean(list(items.values()))) - value) <= 1e-6
-    return Score(value, _stderr(numbers, key), items if is_mean else None, higher)
+    if not is_mean:
+        return Score(value, _stderr(numbers, key), None)
+    return Score(value, clustered(items, pairs)[1] if pairs else _stderr(numbers, key), items)
 
 
 def _group(numbers: Mapping[str, Any], children: Sequence[TaskResult]) -> TaskResult:
@@ -249,7 +253,7 @@ def _group(numbers: Mapping[str, Any], children: Sequence[TaskResult]) -> TaskRe
             items.update({offset + item: value for item, value in (own or {}).items()})
         pairs.update({offset + item: place * stride + pair for item, pair in child.pairs.items()})
         offset += child.n_items + max(child.pairs, default=0) + 1
-    scores = {key: _with_items(numbers, key, items, higher=True) for key, items in pooled.items()}
+    scores = {key: _with_items(numbers, key, items, pairs) for key, items in pooled.items()}
     chances = {child.chance for child in children}
     chance = chances.pop() if len(chances) == 1 else None
     return TaskResult(scores, sum(child.n_items for child in children), chance, pairs)

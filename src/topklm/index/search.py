@@ -208,7 +208,10 @@ def rank(index: "FeatureIndex", matches: Matches, limit: int) -> tuple[tuple[Hit
         return (), 0
     total = index.brief["mass"].to_numpy()
     mass_share = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0).clip(max=1)
-    occurrence_share = (fired / len(matches.first)).clip(max=1)
+    counted = (
+        len(matches.first) if looked_at > single.sum() else looked_at
+    )  # several tokens: scaled, or unread
+    occurrence_share = (fired / counted).clip(max=1)
     both = mass_share + occurrence_share
     score = np.divide(2 * mass_share * occurrence_share, both, out=np.zeros_like(both), where=both > 0)
     best = np.lexsort((np.arange(len(score)), -score))[:limit]

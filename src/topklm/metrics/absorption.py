@@ -117,7 +117,7 @@ def measure(
         mean_row("absorption_fraction", [one.fraction.value for one in found], n_tokens=n_tokens),
         mean_row("full_absorption", [one.full.value for one in found], n_tokens=n_tokens),
         mean_row("main_features", [len(one.main_features) for one in found], n_tokens=n_tokens),
-        row("concepts_without_absorption", float(len(tried) - len(found)), n_tokens=n_tokens, n=len(tried)),
+        row("concepts_not_measured", float(len(tried) - len(found)), n_tokens=n_tokens, n=len(tried)),
     ]
     for one in found:
         about = names[one.concept]

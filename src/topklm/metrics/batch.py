@@ -1,6 +1,5 @@
 """What metrics read and give: a batch of coded tokens in, rows of numbers out; helpers on sparse codes."""
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,8 +138,3 @@ def per_document(documents: Any, values: Any) -> tuple[Array, Array]:
     """Sum values over each document: (sums, counts), ready for a bootstrap over documents."""
     _, place = np.unique(np.asarray(documents), return_inverse=True)
     return np.bincount(place, np.asarray(values, np.float64)), np.bincount(place)
-
-
-def count_tokens(batches: Iterable[Batch]) -> int:
-    """Count the tokens of all batches."""
-    return sum(len(batch.codes) for batch in batches)

@@ -72,14 +72,15 @@ def permutation_null(batch: Batch, *, draws: int = DRAWS, seed: int = 0) -> Null
 
 
 def measure(batch: Batch, *, draws: int = DRAWS, seed: int = 0) -> list[Row]:
-    """Return mean scores in truth and under the null, and shares of features beyond it."""
+    """Return mean scores in truth and under the null, and shares beyond it, of features that fire."""
     null = permutation_null(batch, draws=draws, seed=seed)
     n = null.n_tokens
+    fires = torch.bincount(batch.codes.indices.long(), minlength=batch.codes.width) > 0
     return [
-        mean_row("label_f1/in_memory", null.f1, n_tokens=n),
-        mean_row("label_f1/shifted_labels", null.null_mean, n_tokens=n),
-        mean_row("features_beyond_null", null.p_value <= SIGNIFICANT, n_tokens=n),
-        mean_row("features_beyond_null/corrected", null.p_family <= SIGNIFICANT, n_tokens=n),
+        mean_row("label_f1/in_memory", null.f1[fires], n_tokens=n),
+        mean_row("label_f1/shifted_labels", null.null_mean[fires], n_tokens=n),
+        mean_row("features_beyond_null", (null.p_value <= SIGNIFICANT)[fires], n_tokens=n),
+        mean_row("features_beyond_null/corrected", (null.p_family <= SIGNIFICANT)[fires], n_tokens=n),
     ]
 
 

@@ -170,19 +170,19 @@ def draw_evaluation(content: Mapping[str, Any]) -> Text:
     return Text("\n").join(parts)
 
 
-def interval(estimate: Mapping[str, float]) -> str:
+def interval(estimate: Mapping[str, float | None]) -> str:
     """Write a share with its interval."""
     low, high = (share(estimate[end]) for end in ("low", "high"))
     return f"{share(estimate['value'])} [{low}, {high}]"
 
 
-def share(value: float) -> str:
+def share(value: float | None) -> str:
     """Write a share in whole percent; a dash where there is none.
 
-    >>> share(0.614), share(float("nan"))
-    ('61%', '-')
+    >>> share(0.614), share(float("nan")), share(None)
+    ('61%', '-', '-')
     """
-    return f"{100 * value:.0f}%" if abs(value) <= 1 else "-"
+    return f"{100 * value:.0f}%" if value is not None and abs(value) <= 1 else "-"
 
 
 def _best(arm: Mapping[str, Any]) -> str:

@@ -13,7 +13,6 @@ from ..core.errors import InputError
 from ..core.site import Feature
 from ..features import SteerableSource
 from ..index import source_of
-from ..index.sources import NAMES as SOURCES
 from ..index.sources import is_plugin
 from ..metrics.labelled import FEWEST
 from ..training import Loaded
@@ -23,8 +22,6 @@ from .survey import Survey, Surveyed, mean_directions, survey
 MAIN = "neurons"
 UNSTEERED = "unsteered"
 DEFAULT = ("random_neurons",)
-OWN_SOURCES = ("topk", "dense", "posthoc", "random", "shuffled")
-"""Sources that are no arm under their own name; any other source, an SAE's latents, is one."""
 
 
 class Unit(NamedTuple):
@@ -91,7 +88,7 @@ class LeftOut(Exception):
 
 def check_arms(names: Sequence[str]) -> tuple[str, ...]:
     """Return the arms asked for, without doubles. Raises InputError for one that does not exist."""
-    known = [*list(ARMS)[1:], *(name for name in SOURCES if name not in OWN_SOURCES)]
+    known = list(ARMS)[1:]
     found: list[str] = []
     for name in names:
         if name == "all":

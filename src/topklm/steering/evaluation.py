@@ -15,13 +15,7 @@ import torch
 from rich.console import Console
 
 from ..core.errors import InputError, RunError
-from ..core.files import (
-    disk_full_is_said,
-    locked,
-    read_json,
-    remove_partial,
-    write_json,
-)
+from ..core.files import disk_full_is_said, finite, locked, read_json, remove_partial, write_json
 from ..core.forms import read_form
 from ..core.progress import counted
 from ..features.effects import probe_contexts
@@ -123,7 +117,7 @@ def evaluate(
             note=f"{content['n_features']} labelled neurons of {loaded.run.path.name}, and references",
         )
         write_json(directory / RESULT, content)
-    return content
+    return dict(finite(content))
 
 
 def figure_points(content: dict[str, Any]) -> dict[str, list[Point]]:

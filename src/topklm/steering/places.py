@@ -227,7 +227,7 @@ def watching(model: Any) -> Iterator[Watch]:
     if model not in _WATCHED:
         watch, undo = Watch(), ExitStack()
         own = {name: model.__dict__[name] for name in ("generate",) if name in model.__dict__}
-        undo.callback(model.model.register_forward_pre_hook(watch.see, with_kwargs=True).remove)
+        undo.callback(model.base_model.register_forward_pre_hook(watch.see, with_kwargs=True).remove)
         model.generate = watch.around(model.generate)
         undo.callback(model.__dict__.update, own)
         undo.callback(model.__dict__.pop, "generate")

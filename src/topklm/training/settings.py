@@ -1,4 +1,4 @@
-"""What can be chosen about a training run. Each field's help is also the command line's."""
+"""What can be chosen about a training run."""
 
 import math
 from collections.abc import Mapping
@@ -214,11 +214,6 @@ class TrainSettings:
             if name not in known:
                 raise InputError(f"unknown setting {name!r}; settings are {', '.join(known)}")
         return cls(**content)
-
-
-def help_of(name: str) -> str:
-    """Return a setting's help text."""
-    return str(next(one for one in fields(TrainSettings) if one.name == name).metadata["help"])
 
 
 def normalised(value: Any, declared: str) -> Any:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from ...core.errors import InputError
 from ...index.sources import NAMES
-from ..doubt import Concepts, doubt_rows, read_concepts
+from ..doubt import Concepts, doubt_rows, read_concepts, shared_layers
 from ..measuring import Settings, measure
 from ..result import Result, read_result
 from .work import Found, Work, kept_rows
@@ -65,7 +65,8 @@ def settings_of(work: Work) -> Settings:
 def concepts_of(result: Result, directory: Path) -> dict[str, Concepts]:
     """Gather what probes and single features make of each probed concept, source by source."""
     found = {}
+    layers = shared_layers(result.sources, result.rows)
     for source in result.sources:
         table = pq.read_table(directory / "concepts" / f"{source}.parquet").to_pylist()
-        found[source] = read_concepts(source, result.rows, table)
+        found[source] = read_concepts(source, result.rows, table, layers=layers)
     return found
