@@ -1,7 +1,7 @@
 """Several seeds of one setting: every seed's number, and paired differences of neurons and controls."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,17 +10,20 @@ from ..core.stats import Estimate, paired_t
 from .headlines import MAIN, Headline, lines_of
 from .result import Result
 
+Array = np.ndarray[Any, Any]
+
 
 class SeedLine(NamedTuple):
     """One headline over seeds, at one site or averaged over all."""
 
     headline: Headline
     site: int | None
-    """None: the mean over all sites, seed by seed."""
+    """None: the mean over all sites that a source has, seed by seed."""
     values: dict[str, list[float]]
     """By source, one number per seed, in the order of the results; NaN where it has none."""
     gaps: dict[str, Estimate]
-    """By control: neurons minus control, turned so that more is better, with a paired t-interval."""
+    """By control: neurons minus control over the sites that both have, turned so that more is better, with a
+    paired t-interval."""
 
     def close(self) -> list[str]:
         """Name the controls whose gap is not above 0 for certain."""
@@ -45,11 +48,12 @@ def over_seeds(results: Sequence[Result]) -> list[SeedLine]:
                 source: [_value(table.get((site, headline), {}), source) for table in tables]
                 for source in sources
             }
-        averaged = {
-            source: np.mean([by_site[site][source] for site in sites], axis=0).tolist() for source in sources
-        }
-        for place, values in [(None, averaged), *by_site.items()]:
-            found.append(SeedLine(headline, place, values, _gaps(headline, values)))
+        tables_of = {source: np.array([by_site[site][source] for site in sites]) for source in sources}
+        averaged = {source: _mean(table).tolist() for source, table in tables_of.items()}
+        found.append(SeedLine(headline, None, averaged, _gaps(headline, tables_of)))
+        for place, values in by_site.items():
+            own = {source: np.array([numbers]) for source, numbers in values.items()}
+            found.append(SeedLine(headline, place, values, _gaps(headline, own)))
     return sorted(found, key=lambda line: (line.site is not None, line.site or 0))
 
 
@@ -89,13 +93,19 @@ def _value(values: dict[str, Estimate], source: str) -> float:
     return values[source].value if source in values else float("nan")
 
 
-def _gaps(headline: Headline, values: dict[str, list[float]]) -> dict[str, Estimate]:
-    if not headline.better or MAIN not in values:
+def _mean(table: Array) -> Array:
+    """Return the mean over sites, the first axis, of what is a number; NaN where nothing is."""
+    known = np.isfinite(table)
+    found: Array = np.where(known, table, 0.0).sum(0) / np.where(known.any(0), known.sum(0), np.nan)
+    return found
+
+
+def _gaps(headline: Headline, tables: dict[str, Array]) -> dict[str, Estimate]:
+    if not headline.better or MAIN not in tables:
         return {}
-    main = np.array(values[MAIN])
     found = {}
-    for source, other in values.items():
-        differences = headline.better * (main - np.array(other))
+    for source, other in tables.items():
+        differences = _mean(headline.better * (tables[MAIN] - other))
         if source != MAIN and np.isfinite(differences).all():
             found[source] = paired_t(differences)
     return found

@@ -22,7 +22,7 @@ from ..features.effects import probe_contexts
 from ..index import FeatureIndex
 from ..reports.figures import Point, fluency_figure
 from ..training import Loaded, Run, load
-from ..training.twin import open_twin, twin_directory
+from ..training.twin import twin_if_any
 from .arms import DEFAULT, MAIN, Bench, LeftOut, Unit, check_arms
 from .concepts import MOST_TOKENS, judge_for, labelled_text
 from .editing import source_for
@@ -140,7 +140,7 @@ class _Evaluation:
     ) -> None:
         self.loaded, self.settings, self.say = loaded, settings, say
         source = source_for(loaded)
-        self.twin = _open_twin(loaded, twin)
+        self.twin = twin_if_any(loaded.run, twin)
         self.index = _open_index(loaded, index)
         self.judge = judge_for(loaded.run, lexicon)
         say(f"labelling the text of {self.index.path} ({self.judge.name})")
@@ -304,10 +304,3 @@ def _open_index(loaded: Loaded, index: Path | str | None) -> FeatureIndex:
             f"one with: topklm index {loaded.run.path}"
         )
     return FeatureIndex.open(path, revision=loaded.run.revision)
-
-
-def _open_twin(loaded: Loaded, twin: Path | str | None) -> Loaded | None:
-    """Open the dense twin where there is one; one that is named must be there."""
-    if twin is None and not (twin_directory(loaded.run) / "model.safetensors").is_file():
-        return None
-    return open_twin(loaded.run, twin)

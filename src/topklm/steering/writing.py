@@ -10,7 +10,8 @@ from ..core.errors import InputError
 from ..data.tokenizer import encode_prompt
 from ..evaluation.fluency import continuation_nats, distinct_bigrams, perplexity
 from ..evaluation.generation import continue_ids
-from ..training import Loaded, Run, load
+from ..training import Loaded, Run
+from ..training.twin import twin_if_any
 from .editing import Steering
 from .edits import Edit
 
@@ -123,7 +124,7 @@ def top_tokens(index: "FeatureIndex", edits: Sequence[Edit]) -> list[int]:
 
 def fluency_model(run: Run, model: Any) -> tuple[str, Any]:
     """Open the dense twin where a run has one, else take its own model; and say which it is."""
-    twin = run.path / "twin"
-    if (twin / "model.safetensors").is_file():
-        return f"the dense twin ({twin})", load(twin).model
+    twin = twin_if_any(run)
+    if twin is not None:
+        return f"the dense twin ({twin.run.path})", twin.model
     return "the unsteered model (the run has no dense twin)", model

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..core.errors import RunError
-from .run import Loaded, Run, load
+from .run import WEIGHTS, Loaded, Run, load
 
 
 def twin_directory(run: Run, twin: Path | str | None = None) -> Path:
@@ -33,6 +33,13 @@ def open_twin(run: Run, twin: Path | str | None = None, *, step: int | None = No
     if _text(loaded.run) != _text(run):
         raise RunError(f"{directory} is no twin of {run.path}: it was trained on another text")
     return loaded
+
+
+def twin_if_any(run: Run, twin: Path | str | None = None) -> Loaded | None:
+    """Load the dense twin where there is one; one that is named must be there. Raises as `open_twin` does."""
+    if twin is None and not (twin_directory(run) / WEIGHTS).is_file():
+        return None
+    return open_twin(run, twin)
 
 
 def topk_sites(run: Run) -> tuple[int, ...]:
