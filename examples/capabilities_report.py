@@ -2,7 +2,7 @@
 
     topklm eval RUN --tasks stories --compare twin --json > scores/RUN.json
     topklm eval SMALLER --tasks stories --json > scores/SMALLER.json
-    python examples/capabilities_report.py docs/capabilities.md --compared scores/RUN.json [...] \\
+    python examples/capabilities_report.py docs/results/capabilities_tiny.md --compared scores/RUN.json \\
         [--smaller scores/SMALLER.json [...]] [--note "What the models are."]
 
 One --compared file a seed. What stands under the heading "## Measured" is replaced. A task counts as lower

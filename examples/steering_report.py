@@ -1,10 +1,10 @@
-"""Write the measured part of docs/steering.md from steering evaluations of several runs.
+"""Write the measured part of docs/results/steering_small.md from steering evaluations of several runs.
 
-python examples/steering_report.py docs/steering.md RUN [RUN ...] [--and RUN ...]
+python examples/steering_report.py docs/results/steering_small.md RUN [RUN ...] [--and RUN ...]
 
 Every run has been evaluated before (`topklm evaluate-steering RUN --arms all`). Runs before `--and` are
 seeds of one setting, those after it of another, on another corpus. What stands under "## Measured"
-is replaced; the figure of each setting's first run goes to `images/` beside the document.
+is replaced; the figure of each setting's first run goes to `../images/`.
 """
 
 import json
@@ -40,18 +40,19 @@ def main(document: str, *arguments: str) -> None:
             groups.append([])
         else:
             groups[-1].append(one)
-    (path.parent / "images").mkdir(exist_ok=True)
-    parts = [before.rstrip(), HEADING, *(part for group in groups for part in measured(group, path.parent))]
+    images = path.parent.parent / "images"
+    images.mkdir(exist_ok=True)
+    parts = [before.rstrip(), HEADING, *(part for group in groups for part in measured(group, images))]
     write_text(path, "\n\n".join(parts) + "\n")
 
 
-def measured(runs: Sequence[str], beside: Path) -> list[str]:
+def measured(runs: Sequence[str], images: Path) -> list[str]:
     """Write what was measured of one setting, seed by seed."""
     results = [json.loads((Path(run) / "steering" / "steering.json").read_text("utf-8")) for run in runs]
     settings = Run(runs[0]).settings
     corpus = ", ".join(Path(one).name for one in settings.data)
-    image = f"images/steering_{settings.preset}.png"
-    shutil.copyfile(Path(runs[0]) / "steering" / "success.png", beside / image)
+    image = f"steering_{settings.preset}.png"
+    shutil.copyfile(Path(runs[0]) / "steering" / "success.png", images / image)
     seeds = ", ".join(str(one["seeds"][0]) for one in results)
     return [
         f"### `{settings.preset}` on {corpus}",
@@ -63,7 +64,7 @@ def measured(runs: Sequence[str], beside: Path) -> list[str]:
         "With room, reached and fluent: the mean over seeds. Success by layer and by strength, where one "
         "strength serves all neurons, seed " + seeds.split(",")[0] + ":",
         _by_strength(results[0]),
-        f"![Success against fluency]({image})",
+        f"![Success against fluency](../images/{image})",
         "What is left of an edit of 1x after the next blocks (along its own direction; 1: all of it):",
         _carried(results[0]),
         "Texts by rule, of seed "

@@ -1,9 +1,9 @@
 """Write the measured part of a document on traces, from traced runs of several seeds.
 
-python examples/tracing_report.py docs/tracing.md RUN [RUN ...]
+python examples/tracing_report.py docs/results/tracing_tiny.md RUN [RUN ...]
 
 Every run has been traced before (`topklm trace RUN --other RUN ...`). What stands under the heading
-"## Measured" is replaced; figures of the first run go to `images/`, under the document's name.
+"## Measured" is replaced; figures of the first run go to `../images/`, under the document's name.
 
 Five lives are chosen by rule among the neurons that are live at the end of the first run: the first to
 emerge of those with a lexical label, and of those with a contextual one; the one in the middle of all by
@@ -39,31 +39,31 @@ def main(document: str, *runs: str) -> None:
     before, _, _ = path.read_text(encoding="utf-8").partition(HEADING)
     traces = [Trace.open(Path(run) / "trace") for run in runs]
     first = traces[0]
-    folder = "../images" if path.parent.name == "results" else "images"
-    (path.parent / folder).mkdir(exist_ok=True)
+    images = path.parent.parent / "images"
+    images.mkdir(exist_ok=True)
     for name, figure in FIGURES.items():
-        figure(first.about, path.parent / folder / f"{path.stem}_{name}.png")
+        figure(first.about, images / f"{path.stem}_{name}.png")
     parts = [
         f"{before}{HEADING}",
         _about(runs, traces),
         "### Does the index keep its meaning?",
         _matching(traces),
-        f"![Identity match by checkpoint]({folder}/{path.stem}_stability.png)",
+        f"![Identity match by checkpoint](../images/{path.stem}_stability.png)",
         "### When do neurons become what they are?",
         _emergence(traces),
-        f"![Emergence and loss]({folder}/{path.stem}_emergence.png)",
+        f"![Emergence and loss](../images/{path.stem}_emergence.png)",
         "### Which concepts come first?",
         _concepts(traces),
-        f"![Concepts by checkpoint]({folder}/{path.stem}_concepts.png)",
+        f"![Concepts by checkpoint](../images/{path.stem}_concepts.png)",
         "### Over layers",
         "The last layers are dense; their stream is read through TopK at the run's k, so that all layers can "
         "be compared.",
         _layers(traces),
-        f"![Pairs of layers]({folder}/{path.stem}_layers.png)",
+        f"![Pairs of layers](../images/{path.stem}_layers.png)",
         *_seeds(first),
         "### Five lives",
         "Chosen by the rule in `examples/tracing_report.py`, nobody picked them.",
-        *_lives(first, path, folder),
+        *_lives(first, path),
     ]
     write_text(path, "\n\n".join(parts) + "\n")
 
@@ -255,11 +255,11 @@ def _seeds(first: Trace) -> list[str]:
     return ["### Over seeds", _table(head, rows), found]
 
 
-def _lives(traced: Trace, path: Path, folder: str) -> list[str]:
+def _lives(traced: Trace, path: Path) -> list[str]:
     parts = []
     for number, (reason, name) in enumerate(choose(traced).items(), start=1):
         life = traced.life(name)
-        image = f"{folder}/{path.stem}_life_{number}.png"
+        image = f"../images/{path.stem}_life_{number}.png"
         traced.draw_life(life, path.parent / image)
         drawn = "\n".join(f"    {line}".rstrip() for line in draw_life(life).plain.split("\n"))
         picture = f"![Life of {name}]({image})"

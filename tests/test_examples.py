@@ -78,8 +78,9 @@ def test_the_tracing_report_replaces_the_measured_part_alone(
     assert "Old." not in text
     value = traced.about["identity_match"]["value"]
     assert f"| TopK neurons | {value:.3f} [" in text
-    for image in re.findall(r"\]\((images/[^)]+)\)", text):
-        assert (document.parent / image).is_file()
+    images = re.findall(r"\]\((\.\./images/[^)]+)\)", text)
+    assert images
+    assert all((document.parent / image).is_file() for image in images)
     chosen = report["choose"](traced)
     assert len(set(chosen.values())) == len(chosen) >= 3
     assert all(f"**{name}**: {reason}." in text for reason, name in chosen.items())

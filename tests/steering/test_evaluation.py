@@ -190,7 +190,8 @@ def test_the_report_replaces_the_measured_part_and_shows_every_arm(
     run = tmp_path / "run"
     shutil.copytree(steered, run, ignore=shutil.ignore_patterns("checkpoints", "steering"))
     shutil.copytree(out, run / "steering")
-    document = tmp_path / "steering.md"
+    document = tmp_path / "results" / "steering.md"
+    document.parent.mkdir()
     document.write_text("# Steering\n\nBefore.\n\n## Measured\n\nOld.\n")
     report["main"](str(document), str(run), str(run), "--and", str(run))
     text = document.read_text(encoding="utf-8")
@@ -201,5 +202,6 @@ def test_the_report_replaces_the_measured_part_and_shows_every_arm(
         cell = f"{100 * arm['success_rate']['value']:.0f} ["
         assert cell in text
     assert all(f"**{one['feature']}, {one['concept']}" in text for one in content["samples"])
-    for image in re.findall(r"\]\((images/[^)]+)\)", text):
-        assert (tmp_path / image).is_file()
+    images = re.findall(r"\]\((\.\./images/[^)]+)\)", text)
+    assert images
+    assert all((document.parent / image).is_file() for image in images)
