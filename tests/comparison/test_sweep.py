@@ -167,7 +167,7 @@ def test_the_verb_prints_the_table(
     file.write_text(json.dumps({"base": base, "seeds": [0, 1], "vary": {"k": [4]}, "twins": "base"}))
     assert main(["sweep", str(file), "--out", str(out)]) == 0
     shown = capsys.readouterr().out
-    assert shown.strip() == draw_table(lines(read_sweep_result(swept))).strip()
+    assert shown.strip() == draw_table(lines(read_sweep_result(swept))).plain.strip()
     assert main(["sweep", str(file), "--out", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads((out / "sweep.json").read_text())
 

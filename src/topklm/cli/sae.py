@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, RunPath, decimal, error_console, put, put_json, resumable, say, whole
+from .output import AsJson, RunPath, decimal, error_console, put_drawing, put_json, resumable, say, whole
 
 app = typer.Typer(no_args_is_help=True, help="Train and measure SAEs of a run's dense twin (SAELens).")
 
@@ -90,7 +90,9 @@ def train(
     if as_json:
         put_json({"format": "topklm.sae-training/1", "run": path, "saes": abouts})
         return
-    put("\n".join(line for about in abouts for line in trained_lines(about)))
+    from ..reports.sae import draw_trained
+
+    put_drawing(lambda _, width: draw_trained(abouts))
 
 
 @app.command("eval", short_help="Measure how well SAEs stand for the stream.")
@@ -136,7 +138,9 @@ def evaluate(
         }
         put_json(content)
         return
-    put("\n".join(quality_lines(found)))
+    from ..reports.sae import draw_quality
+
+    put_drawing(lambda _, width: draw_quality(found))
 
 
 def parse_sites(text: str) -> tuple[int, ...]:
@@ -145,57 +149,3 @@ def parse_sites(text: str) -> tuple[int, ...]:
     if not all(part.isdecimal() for part in parts):
         raise InputError(f"--sites {text!r} is no list of layers; write it as 0,1,3")
     return tuple(int(part) for part in parts)
-
-
-def trained_lines(about: dict[str, Any]) -> list[str]:
-    """Say of each SAE of a set how its training ended."""
-    lines = []
-    for site, one in about["saes"].items():
-        end = one["curve"][-1]
-        flat = "flat" if one["flat"] else "not flat"
-        lines.append(
-            f"{about['name']} layer {site}: {one['tokens']:,} tokens, {one['seconds']:.1f} s, explained "
-            f"variance {end['explained_variance']:.3f} ({flat}), {end['dead']:.1%} dead"
-        )
-    return lines
-
-
-def quality_lines(found: list[Any]) -> list[str]:
-    """Draw the quality of all sources as a table, and say what it was measured on."""
-    heads = (
-        "source",
-        "layer",
-        "features",
-        "explained variance",
-        "CE score",
-        "loss",
-        "model's",
-        "L0",
-        "dead",
-        "rare",
-    )
-    cells = [heads]
-    for one in found:
-        measured = one.measured
-        numbers = [
-            f"{part.value:.3f} [{part.low:.3f}, {part.high:.3f}]"
-            for part in (measured.explained_variance, measured.ce_score)
-        ]
-        numbers += [
-            f"{measured.loss.value:.3f}",
-            f"{measured.model_loss.value:.3f}",
-            f"{measured.l0.value:.1f}",
-        ]
-        numbers += [f"{measured.dead:.1%}", f"{measured.rare:.1%}"]
-        cells.append((one.source, str(measured.site), f"{one.width:,}", *numbers))
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(size) if place == 0 else cell.rjust(size)
-            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    ]
-    first = found[0].measured
-    about = f"{first.n_tokens:,} held-out tokens, {first.n_documents:,} documents"
-    return [*lines, f"{about}; intervals: 95 % over documents"]

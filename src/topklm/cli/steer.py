@@ -166,7 +166,7 @@ def show(
 
 def summary(plain: "Texts", results: "list[tuple[list[Edit], Texts]]", *, judge: str, marks: bool) -> str:
     """Draw the numbers of all texts as a table."""
-    from ..reports.steering import table
+    from ..reports.terminal import table
     from ..reports.text import amount
 
     rows = []

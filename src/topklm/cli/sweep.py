@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .output import AsJson, error_console, put, put_json, resumable, say
+from .output import AsJson, error_console, put_drawing, put_json, resumable, say
 
 
 def sweep(
@@ -37,7 +37,7 @@ def sweep(
     if as_json:
         put_json(result.as_json())
     else:
-        put(draw_table(found))
+        put_drawing(lambda _, width: draw_table(found))
         say(f"written: {', '.join(map(str, written))}")
     if result.failed:
         raise typer.Exit(1)

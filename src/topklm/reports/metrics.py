@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
-from .steering import table
+from .terminal import table
 
 MARK = "≈"
 """Stands after a control's number that comes close to the neurons'."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from .terminal import GAP
+from .terminal import GAP, table
 from .text import amount, percent, quoted, visible
 
 NARROWEST = 30
@@ -83,20 +83,6 @@ def _wrapped(text: Text, width: int) -> list[Text]:
     for line in lines:
         line.rstrip()
     return lines
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Text:
-    """Draw a table: the first `left` columns and the last to the left, numbers to the right."""
-    cells = [tuple(head), *(tuple(row) for row in rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for number, line in enumerate(cells):
-        sized = [
-            cell + " " * (size - cell_len(cell)) if place < left else " " * (size - cell_len(cell)) + cell
-            for place, (cell, size) in enumerate(zip(line, widths, strict=True))
-        ]
-        lines.append(Text(GAP.join(sized).rstrip(), "" if number else "dim"))
-    return Text("\n").join(lines)
 
 
 def draw_finding(finding: Any, *, limit: int) -> Text:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from rich.text import Text
 
 from ..core.stats import Estimate
 from .figures import MARKERS, figure_file
+from .terminal import table
 
 DENSE, SPARSE = "0.55", "black"
 SIZE = (8.5, 4.8)
@@ -87,13 +89,9 @@ def markdown(lines: Sequence[Line], *, failed: Mapping[str, str]) -> str:
     return text
 
 
-def draw_table(lines: Sequence[Line]) -> str:
+def draw_table(lines: Sequence[Line]) -> Text:
     """Write the table for a terminal, columns aligned."""
-    rows = [HEADS, *(cells(line) for line in lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return table(HEADS, [cells(line) for line in lines], left=len(HEADS))
 
 
 def loss_figure(lines: Sequence[Line], path: Path) -> None:

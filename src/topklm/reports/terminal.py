@@ -167,3 +167,17 @@ def broken(head: Text, parts: Sequence[Text], width: int | None, *, strip: bool 
         line.append_text(part)
         used += size
     return [*lines, line]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Text:
+    """Draw a table: the first `left` columns and the last to the left, numbers to the right."""
+    cells = [tuple(head), *(tuple(row) for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for number, line in enumerate(cells):
+        sized = [
+            cell + " " * (size - cell_len(cell)) if place < left else " " * (size - cell_len(cell)) + cell
+            for place, (cell, size) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append(Text(GAP.join(sized).rstrip(), "" if number else "dim"))
+    return Text("\n").join(lines)

@@ -5,8 +5,7 @@ from typing import Any
 
 from rich.text import Text
 
-from .steering import table
-from .terminal import EIGHTHS, flow
+from .terminal import EIGHTHS, flow, table
 from .text import percent, quoted
 
 SHOWN_TOKENS = 3
