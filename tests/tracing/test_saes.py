@@ -128,6 +128,28 @@ def test_a_damaged_set_is_named_and_skipped(
     assert any("checkpoint 30 of sae_1x is skipped" in one and "cfg.json is damaged" in one for one in said)
 
 
+def test_a_further_seed_enters_a_trace_that_is_finished(
+    traced_saes: Trace, with_saes: Path, text_file: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(with_saes, tmp_path / "run"))
+    train_run_saes(path, seeds=(2,), sites=(1,), **SMALL)
+    seeds = trace(path, data=str(text_file), tokens=TOKENS).about["saes"]["seeds"]
+    others = {row["second"] for row in seeds if row["first"] == "sae_1x"}
+    assert others == {"sae_1x_seed1", "sae_1x_seed2"}
+
+
+def test_saes_of_too_few_checkpoints_are_left_out_by_name(
+    traced_saes: Trace, with_saes: Path, text_file: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(with_saes, tmp_path / "run"))
+    for step in STEPS[:2]:
+        (directory_of(Run(path), "warm", step) / "sae_1x" / "sae.json").write_text("{}")
+    about = trace(path, data=str(text_file), tokens=TOKENS).about
+    assert "sae_1x_warm" not in about["sources"]
+    assert "needs at least two" in about["left_out"]["sae_1x_warm"]
+    assert about["sources"]["sae_1x"] == STEPS
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

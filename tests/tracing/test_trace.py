@@ -229,6 +229,12 @@ def test_missing_and_damaged_checkpoints_are_named_and_skipped(
     )
     again = trace(run, controls=False)
     assert again.about["checkpoints"] == [0, 1, 2, 4, 10, 20, 30, 40]
+    assert "initialisation" in again.about["identity_match"]["controls"]
+    # without the first there is nothing from before training to be compared with
+    shutil.rmtree(run / "checkpoints" / "trace-0")
+    later = trace(run, controls=False).about
+    assert "initialisation" not in later["identity_match"]["controls"]
+    assert "initialisation" not in later["layers"]["controls"]
 
 
 def test_a_life_is_the_feature_s_rows_in_order(traced: Trace) -> None:

@@ -29,7 +29,7 @@ from ..core.hashing import hashed
 from ..core.progress import counted
 from ..data import Packed
 from ..data.tokenizer import token_bytes
-from ..index.text import documents_behind, find_text
+from ..index.text import documents_behind, find_text, spec_of
 from ..metrics.batch import Batch, halves
 from ..metrics.embeddings import CoOccurrence, Embedder, SentenceModel, semantic_classes
 from ..metrics.oracle import FAMILIES, Oracle, TypeOracle
@@ -112,7 +112,8 @@ def find_measured(
     embedder: Embedder | None = None
     if settings.embedding is not None:
         embedder = SentenceModel(settings.embedding, lambda ids: decoded(pieces, ids))
-    labellers = labellers_for(settings, run.settings.data, loaded.model.config.max_position_embeddings)
+    spec = spec_of(run, settings.data)
+    labellers = labellers_for(settings, spec, loaded.model.config.max_position_embeddings)
     text = find_text(
         tokenizer,
         directory / "text",
@@ -173,12 +174,11 @@ def tokens_wanted(settings: "Settings", run: Run) -> int:
     return DEFAULT_TOKENS if settings.data else min(DEFAULT_TOKENS, int(own))
 
 
-def labellers_for(settings: "Settings", trained_on: Sequence[str], context: int) -> list[Any]:
+def labellers_for(settings: "Settings", spec: Sequence[str], context: int) -> list[Any]:
     """Choose who knows concepts: the generator on stories, else a lexicon; a lexicon given always; classes.
 
-    Raises InputError where the lexicon cannot be read.
+    spec: the corpus of the text. Raises InputError where the lexicon cannot be read.
     """
-    spec = settings.data or trained_on
     told = all_stories(spec)
     found: list[Any] = [StoryConcepts()] if told else []
     if settings.lexicon is not None:

@@ -78,16 +78,20 @@ def find_text(
     return _cut(_packed(held_out, tokenizer, directory, tokens, console), tokens, spec)
 
 
+def spec_of(run: Run, data: str | Sequence[str] | None = None) -> list[str]:
+    """Name the corpus of the text that `find_text` finds. data: as it was asked for."""
+    spec = data or run.settings.validation or run.settings.data
+    return [spec] if isinstance(spec, str) else list(spec)
+
+
 def documents_behind(run: Run, data: str | Sequence[str] | None = None) -> Sources:
     """Name the corpus whose documents a text has that `find_text` found, so that they can be labelled.
 
     data: as it was asked for; by default the run's own held-out text.
     """
-    settings = run.settings
-    spec = data or settings.validation
-    if spec:
-        return Sources([spec] if isinstance(spec, str) else list(spec), part="validation")
-    return Sources(settings.data, part="validation" if validation_files(settings.data) else "train")
+    spec = spec_of(run, data)
+    named = data or run.settings.validation or validation_files(spec)
+    return Sources(spec, part="validation" if named else "train")
 
 
 def _own_validation(run: Run) -> Packed | None:

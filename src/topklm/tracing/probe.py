@@ -30,7 +30,7 @@ from ..data import Packed
 from ..data.tokenizer import token_bytes, vocabulary_size
 from ..features import FeatureSource, capture
 from ..features.hooks import read_sites
-from ..index.text import documents_behind, find_text
+from ..index.text import documents_behind, find_text, spec_of
 from ..metrics.batch import Batch, take_rows
 from ..metrics.oracle import Oracle, TypeOracle
 from ..metrics.senses import Word
@@ -105,8 +105,7 @@ def find_probe(
         raise InputError(
             f"the text has {len(text.packed.tokens)} tokens; give at least {FEWEST_TOKENS} to compare on"
         )
-    told = all_stories(data or run.settings.data)
-    known = StoryConcepts() if told else english()
+    known = StoryConcepts() if all_stories(spec_of(run, data)) else english()
     labellers = [read_lexicon(lexicon) if lexicon is not None else known, TokenClasses()]
     labels = label(text.packed, tokenizer, documents_behind(run, data), labellers)
     return in_order(text.packed, labels, text.hashes, spec=text.spec, tokenizer=tokenizer)
