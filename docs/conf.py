@@ -18,8 +18,7 @@ version = release = topklm.__version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "cli_reference",
-    "settings_reference",
+    "references",
     "docstrings",
     "mathml",
     "site_checks",

@@ -3,6 +3,7 @@
 import doctest
 import re
 import sys
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +11,7 @@ import pytest
 
 import topklm
 from topklm.cli.main import app
+from topklm.training import TrainSettings
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -21,7 +23,7 @@ def parts() -> dict[str, ModuleType]:
     pytest.importorskip("sphinx", reason="the extra docs is not installed")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(DOCS / "_site"))
-        names = ("cli_reference", "docstrings", "site_checks")
+        names = ("references", "docstrings", "site_checks")
         found = {name: __import__(name) for name in names}
     for name in names:
         del sys.modules[name]
@@ -35,13 +37,24 @@ def test_every_public_name_has_its_place_in_the_reference() -> None:
 
 
 def test_every_verb_is_in_the_reference_with_its_options(parts: dict[str, ModuleType]) -> None:
-    text = parts["cli_reference"].reference()
+    text = parts["references"].verbs()
     verbs = [command.name for command in app.registered_commands]
     assert len(verbs) > 15
     for verb in [*verbs, "sae train", "sae eval"]:
         assert f"## topklm {verb}\n" in text
         assert f"Usage: topklm {verb} [OPTIONS]" in text
     assert all("--help" in part for part in text.split("\n## "))
+
+
+def test_every_setting_is_in_the_reference_with_its_value_in_each_preset(
+    parts: dict[str, ModuleType],
+) -> None:
+    rows = [line.strip("| ").split(" | ") for line in parts["references"].settings().splitlines()]
+    assert rows[0] == ["setting", "what it is", "`tiny`", "`small`", "`base`", "`large`"]
+    assert [row[0].strip("`") for row in rows[2:]] == [one.name for one in fields(TrainSettings)]
+    assert all(len(row) == len(rows[0]) for row in rows)
+    k = next(row for row in rows if row[0] == "`k`")
+    assert k[2:] == ["32", "32", "128", "128"]
 
 
 def test_a_markdown_docstring_becomes_restructured_text(parts: dict[str, ModuleType]) -> None:
