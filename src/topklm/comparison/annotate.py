@@ -13,6 +13,7 @@ from ..core.errors import InputError
 from ..core.site import Feature
 from ..features import FeatureSource
 from ..index import FeatureIndex
+from ..index.store import directory_of
 from ..training import Run
 
 NEGATIVE = " (where negative)"
@@ -29,7 +30,7 @@ class Annotated(NamedTuple):
 
 def index_of(run: Run, source: str, revision: str) -> FeatureIndex | None:
     """Open a source's index in the run, where there is one of this very source."""
-    path = run.path / ("index" if source == "topk" else f"index-{source}")
+    path = directory_of(run.path, source)
     if not path.is_dir():
         return None
     try:

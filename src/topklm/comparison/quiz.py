@@ -17,6 +17,7 @@ from ..core.forms import Shape, read_form
 from ..core.stats import Estimate, bootstrap_difference
 from ..index import FeatureIndex
 from ..index.feature_index import Place
+from ..index.store import directory_of
 from ..metrics.batch import Row, mean_row, row
 from ..reports.quiz import Passage, Question, new_number, quiz_page
 
@@ -89,7 +90,7 @@ def make_quiz(
 
 def open_source(run: Path, source: str) -> FeatureIndex:
     """Open the index of one of a run's sources. Raises InputError that says how to build it."""
-    path = run / ("index" if source == "topk" else f"index-{source}")
+    path = directory_of(run, source)
     if not path.is_dir():
         raise InputError(
             f"{run} has no index of the source {source!r}; build one with: "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..index.feature_index import FeatureIndex
+from ..index.store import directory_of
 from ..training import Run
 from .held import Held, hold
 from .live import Full
@@ -74,10 +75,6 @@ class Workspace:
         found = ["topk" if name == "index" else name.removeprefix("index-") for name in names]
         return sorted(found, key=lambda name: (name != "topk", name))
 
-    def directory(self, source: str = "topk") -> Path:
-        """Say where the index of a source lies."""
-        return self.run.path / ("index" if source == "topk" else f"index-{source}")
-
     def index(self, source: str = "topk") -> FeatureIndex:
         """Open the index of a source; one that was replaced is opened anew.
 
@@ -90,7 +87,7 @@ class Workspace:
                 f"There is no index of the source {source[:40]!r}.",
                 f"topklm index {self.name} --source SOURCE",
             )
-        directory = self.directory(source)
+        directory = directory_of(self.run.path, source)
         files = [directory / name for name in INDEX_FILES]
 
         def open_it() -> FeatureIndex:

@@ -26,6 +26,7 @@ from .firings import LARGEST_PART
 from .format import ABOUT, FORMAT, WORK, Layout
 from .parts import Cut, is_whole, make_part, part_directory
 from .sources import source_of
+from .store import directory_of
 from .text import Text, find_text
 
 PART_FIRINGS = 2**23
@@ -135,7 +136,7 @@ class _Build:
         if out is None:
             if self.run is None:
                 raise InputError("name a directory for the index with out: this source comes from no run")
-            out = self.run.path / ("index" if self.source.name == "topk" else f"index-{self.source.name}")
+            out = directory_of(self.run.path, self.source.name)
         self.out = Path(out)
         self.work = self.out / WORK
         self.sample, self.say, self.console = sample, say, console

@@ -23,6 +23,8 @@ from . import annotations
 from .format import ABOUT, COLUMNS, FIRINGS, FORMAT, TABLES, WORK, Layout, database
 
 Array = np.ndarray[Any, Any]
+OWN = "topk"
+"""The source whose index is the run's own."""
 NEEDED: dict[str, Shape] = {
     "source": str,
     "revision": str,
@@ -35,6 +37,11 @@ NEEDED: dict[str, Shape] = {
     "tables": dict,
 }
 KINDS: dict[str, type[Feature]] = {kind.KIND: kind for kind in (Neuron, Latent)}
+
+
+def directory_of(run: Path, source: str) -> Path:
+    """Say where the index of a source of a run lies: `index` for its own neurons, else `index-SOURCE`."""
+    return run / ("index" if source == OWN else f"index-{source}")
 
 
 class Vocabulary(NamedTuple):
