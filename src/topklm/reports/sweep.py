@@ -117,8 +117,8 @@ def loss_figure(lines: Sequence[Line], path: Path) -> None:
 def variants_figure(lines: Sequence[Line], path: Path) -> None:
     """Draw a row a variant: held-out loss, a mark a seed, and where there is TopK the live neurons by layer.
 
-    Dense models are grey. Layers are written as their numbers, counted from the first with TopK, so that
-    equal shares hide one another and no more.
+    Dense models are grey. Layers are written as their numbers, counted from the first with TopK; those of
+    equal shares stand together.
     """
     sparse = any(line.live for line in lines)
     rows = np.arange(len(lines))
@@ -129,14 +129,17 @@ def variants_figure(lines: Sequence[Line], path: Path) -> None:
             losses = list(line.losses.values())
             loss.scatter(losses, [row] * len(losses), marker="o", s=24, facecolors="none", edgecolors=colour)
             for axes in rest:
+                alike: dict[int, list[str]] = {}
                 for layer, share in enumerate(line.live):
-                    axes.text(100 * share, row, str(layer), ha="center", va="center", fontsize=8)
+                    alike.setdefault(round(100 * share), []).append(str(layer))
+                for percent, layers in alike.items():
+                    axes.text(percent, row, ",".join(layers), ha="center", va="center", fontsize=8)
         loss.set_yticks(rows, labels=[line.variant for line in lines], fontsize=8)
         loss.set_ylim(len(lines) - 0.4, -0.6)
         loss.set_xlabel("held-out loss, nats per token")
         for axes in rest:
             axes.set_xlabel("live neurons, %, by TopK layer")
-            axes.set_xlim(-4, 104)
+            axes.set_xlim(-4, 108)
         for axes in (loss, *rest):
             axes.grid(axis="y", color="0.9", linewidth=0.6)
             axes.set_axisbelow(True)
