@@ -139,7 +139,9 @@ def variants_figure(lines: Sequence[Line], path: Path) -> None:
         loss.set_xlabel("held-out loss, nats per token")
         for axes in rest:
             axes.set_xlabel("live neurons, %, by TopK layer")
-            axes.set_xlim(-4, 108)
+            least = min(share for line in lines for share in line.live)
+            left = 10 * math.floor(10 * least) - 4.0
+            axes.set_xlim(left, 100 + 0.08 * (100 - left))
         for axes in (loss, *rest):
             axes.grid(axis="y", color="0.9", linewidth=0.6)
             axes.set_axisbelow(True)
