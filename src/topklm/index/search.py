@@ -195,11 +195,12 @@ def rank(index: "FeatureIndex", matches: Matches, limit: int) -> tuple[tuple[Hit
         )
         number = _numbers(index.layout, table["site"].to_numpy(), table["index"].to_numpy())
         fired[number], mass[number] = table["firings"].to_numpy(), table["mass"].to_numpy()
-    looked_at = int(single.sum())
+    looked_at = counted = int(single.sum())
     if not single.all():
         several = Matches(matches.first[~single], matches.last[~single])
         seen, some_fired, some_mass = _looked_up(index, several)
         if seen:
+            counted = len(matches.first)  # what was seen stands for all
             scale = len(several.first) / seen
             fired += some_fired * scale
             mass += some_mass * scale
@@ -208,9 +209,6 @@ def rank(index: "FeatureIndex", matches: Matches, limit: int) -> tuple[tuple[Hit
         return (), 0
     total = index.brief["mass"].to_numpy()
     mass_share = np.divide(mass, total, out=np.zeros_like(mass), where=total > 0).clip(max=1)
-    counted = (
-        len(matches.first) if looked_at > single.sum() else looked_at
-    )  # several tokens: scaled, or unread
     occurrence_share = (fired / counted).clip(max=1)
     both = mass_share + occurrence_share
     score = np.divide(2 * mass_share * occurrence_share, both, out=np.zeros_like(both), where=both > 0)
