@@ -19,7 +19,7 @@ import numpy as np
 
 from topklm.core.errors import InputError
 from topklm.core.files import read_json, write_text
-from topklm.reports.metrics import markdown_table
+from topklm.reports.document import markdown_table
 
 HEADING = "## Measured"
 METRIC = "acc"

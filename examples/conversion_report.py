@@ -22,8 +22,9 @@ from topklm.data import Packed
 from topklm.evaluation.heldout import token_nats
 from topklm.metrics.batch import Batch
 from topklm.metrics.entropies import measure
+from topklm.reports.document import markdown_table
 from topklm.reports.figures import LINES, MARKERS, figure_file
-from topklm.reports.metrics import markdown_table, number
+from topklm.reports.metrics import number
 from topklm.training.conversion import FILE, conversion
 from topklm.training.twin import topk_sites
 

@@ -19,8 +19,8 @@ from topklm.comparison.result import Result
 from topklm.comparison.sweep import SweepResult, read_sweep_result
 from topklm.core.errors import InputError
 from topklm.core.files import write_json, write_text
+from topklm.reports.document import markdown_table
 from topklm.reports.figures import figure_file
-from topklm.reports.metrics import markdown_table
 from topklm.sae.runs import train_run_saes
 from topklm.sae.store import FOLDER, read_set
 

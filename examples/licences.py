@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from topklm.core.files import write_text
-from topklm.reports.metrics import markdown_table
+from topklm.reports.document import markdown_table
 
 PARTS = ("", "explore", "sae", "eval", "convert")
 CLASSIFIER = "License :: OSI Approved :: "

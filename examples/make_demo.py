@@ -27,7 +27,7 @@ from topklm import build_index, preset, resume, train
 from topklm.core.files import make_readable, read_json, without_paths, write_json, write_text
 from topklm.export.hub import LOADED, TOKENIZER, present
 from topklm.export.model_card import model_card
-from topklm.reports.metrics import markdown_table
+from topklm.reports.document import markdown_table
 from topklm.training import Run, TrainSettings
 from topklm.training.run import WEIGHTS
 

@@ -13,7 +13,8 @@ from topklm.comparison.headlines import MAIN
 from topklm.comparison.result import Result, read_result
 from topklm.comparison.seeds import SeedLine, over_seeds, seed_verdict
 from topklm.core.files import write_text
-from topklm.reports.metrics import markdown_table, number, spread
+from topklm.reports.document import markdown_table
+from topklm.reports.metrics import number, spread
 
 
 def report(results: Sequence[Result], remarks: str = "") -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from topklm import Run
 from topklm.core.files import write_text
-from topklm.reports.metrics import markdown_table
+from topklm.reports.document import markdown_table
 
 HEADING = "## Measured"
 ARMS = {

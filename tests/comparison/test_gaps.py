@@ -63,14 +63,21 @@ def test_a_number_is_chosen_by_what_it_is_about() -> None:
     found = Numbers([row("a", "m", 0.1, about="x"), row("a", "m", 0.2, about="y", n=7)])
     assert found.mean("a", Key("m", "y")) == pytest.approx(Estimate(0.2, 0.19, 0.21))
     assert found.mean("a", Key("m")) == pytest.approx(Estimate(0.15, 0.14, 0.16))
-    assert found.smallest_n("a", Key("m")) == 7
+    assert found.n("a", Key("m")) == 7
     assert not found.has("a", Key("m", "z"))
 
 
 def test_things_are_counted_of_the_whole_model_where_it_is_measured() -> None:
     rows = [row("a", "m", 0.1, n=60), row("a", "m", 0.2, site=0, n=12), row("b", "m", 0.2, site=0, n=12)]
-    assert Numbers(rows).smallest_n("a", Key("m")) == 60
-    assert Numbers(rows).smallest_n("b", Key("m")) == 12
+    assert Numbers(rows).n("a", Key("m")) == 60
+    assert Numbers(rows).n("b", Key("m")) == 12
+
+
+def test_things_are_counted_over_all_seeds() -> None:
+    rows = [row("a", "m", 0.1, n=20, seed=0), row("a", "m", 0.2, n=30, seed=1), row("b", "m", 0.2, n=9)]
+    assert Numbers(rows).n("a", Key("m")) == 50
+    assert Numbers(rows).n("b", Key("m")) == 9
+    assert Numbers(rows).n("c", Key("m")) == 0
 
 
 def test_a_number_may_answer_to_one_of_another_name() -> None:

@@ -76,7 +76,7 @@ def compare(
 
     What the run has already (twin, SAEs, index, metrics, steering, trace) is taken as it is, where no option
     asks for something else. Interrupted at any time, the same command goes on with what is done. Writes
-    results.json and results.parquet.
+    results.json, results.parquet, and a report: report.md and report.html.
     """
     from ..comparison import Budget
     from ..comparison import compare as run_compare

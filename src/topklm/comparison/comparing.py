@@ -28,7 +28,8 @@ from ..core.forms import read_form
 from ..training import Run
 from .budget import Budget
 from .claims import verdicts
-from .outcome import FOLDER, Comparison, write_comparison
+from .outcome import FOLDER, Comparison
+from .report import write_results
 from .result import ResultRow, as_row
 from .stages.table import NAMES, STAGES, Stage
 from .stages.work import Found, LeftOut, Say, Work
@@ -66,7 +67,7 @@ def compare_run(
     with writing(directory):
         take_plan(directory, opened)
         found = run_stages(work, without)
-        write_comparison(directory, found)
+        write_results(directory, found)
     return found
 
 

@@ -16,7 +16,8 @@ from ..training import Run
 from .budget import Budget
 from .claims import verdicts
 from .comparing import PLAN, compare_run, writing
-from .outcome import FOLDER, Comparison, write_comparison
+from .outcome import FOLDER, Comparison
+from .report import write_results
 from .result import ResultRow
 from .stages.work import Say
 
@@ -44,8 +45,9 @@ def compare(
     default `comparison` in the run, and for several seeds `comparison/seeds` in the first.
 
     Every stage is kept when it is done; killed at any instant and called again, it goes on from there.
-    Results are written when all stages are through: `results.json`, `results.parquet`. Raises InputError
-    (RunError) where a run, its twin or the directory do not allow it, Interrupted after Ctrl-C.
+    Results are written when all stages are through: `results.json`, `results.parquet`, and the report,
+    `report.md` and `report.html` with `figures/`. Raises InputError (RunError) where a run, its twin or the
+    directory do not allow it, Interrupted after Ctrl-C.
 
         found = compare("runs/quickstart", without=["saes"])
         [(claim.claim, claim.verdict) for claim in found.claims]
@@ -67,7 +69,7 @@ def compare(
     with writing(directory):
         write_json(directory / "plan.json", {"format": PLAN, "runs": [str(one.path) for one in opened]})
         found = together(parts, matched(opened, say=say, console=console))
-        write_comparison(directory, found)
+        write_results(directory, found)
     return found
 
 

@@ -79,11 +79,15 @@ class Numbers:
             return None
         return Estimate.exact(first.value / second.value)
 
-    def smallest_n(self, source: str, key: Key) -> int:
-        """Return over how many things a number was taken, at least."""
-        rows = [row for row in self.rows if row.source == source and key.picks(row)]
-        whole = [row.n for row in rows if row.site is None]
-        return min(whole or [row.n for row in rows], default=0)
+    def n(self, source: str, key: Key) -> int:
+        """Return over how many things a number was taken, all seeds together; of parts, the fewest."""
+        by_seed: dict[int, list[ResultRow]] = {}
+        for row in self.rows:
+            if row.source == source and key.picks(row):
+                by_seed.setdefault(row.seed, []).append(row)
+        wholes = [[row.n for row in rows if row.site is None] for rows in by_seed.values()]
+        parts = [[row.n for row in rows] for rows in by_seed.values()]
+        return sum(min(whole or some) for whole, some in zip(wholes, parts, strict=True))
 
     def sources(self, key: Key) -> list[str]:
         """List the sources that have a number."""

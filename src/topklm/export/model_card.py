@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.files import without_paths
-from ..reports.metrics import markdown_table
+from ..reports.document import markdown_table
 from ..training.run import Run
 from ..training.settings import TrainSettings
 from ..training.twin import twin_directory

@@ -43,15 +43,6 @@ def draw_metrics(
     return Text("\n").join(parts)
 
 
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a Markdown table; all columns but the first to the right."""
-    rule = ["---", *("---:" for _ in head[1:])]
-    lines = [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (head, rule, *rows)
-    ]
-    return "\n".join(lines)
-
-
 def number(value: float) -> str:
     """Write a number with three digits at most behind the point; a dash where there is none.
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ...core.stats import Estimate
 
 STEERED = 50
-"""C5: least number of steered features for a verdict without reserve."""
+"""C5: least number of steered features, over all seeds, for a verdict without reserve."""
 TEXTS = 200
 """C5: least number of texts at each strength for a verdict without reserve."""
 WARM = "_warm"
@@ -27,7 +27,7 @@ def steerable(numbers: Numbers) -> Verdict:
     chance = numbers.gap(MAIN, "random_neurons", key)
     others = [one for one in numbers.sources(key) if one.startswith("sae_") or one == "posthoc"]
     gaps = {one: gap for one in others if (gap := numbers.gap(MAIN, one, key)) is not None}
-    features, texts = numbers.smallest_n(MAIN, key), numbers.mean(MAIN, Key("steering_texts"))
+    features, texts = numbers.n(MAIN, key), numbers.mean(MAIN, Key("steering_texts"))
     enough = features >= STEERED and texts is not None and texts.value >= TEXTS
     rates = {one: numbers.mean(one, key) for one in numbers.sources(key) if one != MAIN}
     told = ", ".join(f"{name} {rate.value:.0%}" for name, rate in rates.items() if rate is not None)
