@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ from .task_files import GROUP
 NORMAL_95 = 1.959964
 BATCH = 16
 """Sequences read at once."""
+REQUESTS = ("loglikelihood", "loglikelihood_rolling", "generate_until")
+"""What lm-eval asks of a model, each with a progress bar."""
 
 
 class Score(NamedTuple):
@@ -87,7 +90,9 @@ def run_tasks(
         manager = TaskManager(include_path=str(include), include_defaults=not own.issuperset(names))
         check_names(names, manager.all_tasks)
         loaded = _load(manager, names)
-        wrapped = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
+        wrapped: Any = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
+        for name in REQUESTS:
+            setattr(wrapped, name, partial(getattr(wrapped, name), disable_tqdm=not sys.stderr.isatty()))
         try:
             results: Any = simple_evaluate(
                 wrapped, tasks=loaded, task_manager=manager, limit=limit, bootstrap_iters=1000
@@ -172,7 +177,7 @@ def _stay_offline() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence lm-eval's own log lines and its libraries' warnings; its progress bars stay.
+    """Silence lm-eval's own log lines and its libraries' warnings; on a terminal its progress bars stay.
 
     What it prints goes to standard error: standard output is for results.
     """
