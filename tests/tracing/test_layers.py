@@ -75,12 +75,29 @@ def test_a_run_matches_itself_and_another_seed_less(
     assert (values(different, "topk", "identity_match") < 1).all()
     assert (values(different, "topk", "identity_match/permuted") < 0.2).all()
     assert different["left_out"] == ["dense", "posthoc"]
+    assert "initial" not in different["sources"]  # they began with other embeddings
+    assert (values(same, "initial", "identity_match") == 1).all()
     found = content["concepts"]
     assert found["runs"] == ["seed 0 (run)", "seed 3 (other)"]  # a run given twice counts once
     named = [*found["all"], *found["some"], *found["none"]]
     assert len(named) == len(set(named)) > 0
     assert Trace.open(out).runs == content
     assert json.loads((out / "runs.json").read_text()) == content
+
+
+def test_runs_that_share_their_embedding_stand_beside_their_beginnings(
+    traced: Trace, twinned: Path, text_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "trace"
+    shutil.copytree(traced.path, out)
+    settings = tiny_settings(text_file, seed=3, embedding_seed=0, tokenizer=str(twinned), tokens=512)
+    (pair,) = compare_runs(twinned, [train(settings, tmp_path / "other").path], out=out)["pairs"]
+    cosines = {
+        name: [row["value"] for row in rows if row["metric"] == "same_index_cosine"]
+        for name, rows in pair["sources"].items()
+    }
+    assert set(cosines) == {"topk", "initial", "random"}
+    assert all(own > chance for own, chance in zip(cosines["initial"], cosines["random"], strict=True))
 
 
 def test_runs_that_cannot_be_compared_are_refused(

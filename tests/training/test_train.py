@@ -464,6 +464,20 @@ def test_an_embedding_may_start_larger_with_logits_as_before(text_file: Path) ->
     assert spread[0] / 2 < spread[1] < 2 * spread[0]
 
 
+def test_two_seeds_may_share_their_initial_embedding(text_file: Path) -> None:
+    tokenizer = load_tokenizer("bpe:320", corpus=load_corpus(str(text_file)))
+    seeds = ({"seed": 0}, {"seed": 1, "embedding_seed": 0}, {"seed": 1})
+    first, shared, other = (
+        dict(new_model(tiny_settings(text_file, **some), tokenizer, attention="eager").named_parameters())
+        for some in seeds
+    )
+    name, block = "model.embed_tokens.weight", "model.layers.0.mlp.down_proj.weight"
+    assert torch.equal(shared[name], first[name])
+    assert not torch.equal(shared[name], other[name])
+    assert all(torch.equal(shared[one], other[one]) for one in shared if one != name)
+    assert not torch.equal(shared[block], first[block])
+
+
 def test_an_embedding_may_learn_at_its_own_rate(tmp_path: Path, text_file: Path) -> None:
     run = train(tiny_settings(text_file, embedding_lr=1e-9, tokens=512), tmp_path / "run")
     before, after = (

@@ -61,6 +61,9 @@ def train(
     context: Annotated[int | None, whole("Tokens per training block.")] = None,
     lr: Annotated[float | None, decimal("Peak learning rate.")] = None,
     embedding_lr: Annotated[float | None, decimal("Peak learning rate of the embedding; 0: --lr.")] = None,
+    embedding_seed: Annotated[
+        int | None, whole("Seed of the initial embedding alone; default: --seed.")
+    ] = None,
     embedding_scale: Annotated[float | None, decimal("Initial embedding times this.")] = None,
     branch_scale: Annotated[
         float | None, decimal("Initial attention and MLP output weights times this.")
@@ -133,6 +136,7 @@ def train(
         "context": context,
         "lr": lr,
         "embedding_lr": embedding_lr,
+        "embedding_seed": embedding_seed,
         "embedding_scale": embedding_scale,
         "branch_scale": branch_scale,
         "lift": lift,

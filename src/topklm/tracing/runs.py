@@ -4,6 +4,7 @@ Different seeds are different models, not only different dictionaries, so this i
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..core.files import locked, write_json
 from ..core.progress import counted
 from ..data.tokenizer import fingerprint
 from ..features import FeatureSource, LayerNeurons
+from ..features.controls import random_neurons
 from ..index.sources import random_of, twin_sources
 from ..metrics import matching
 from ..metrics.batch import Row
@@ -21,6 +23,8 @@ from ..metrics.labelled import LABELLED, concept_features
 from ..metrics.scores import ConceptCounts
 from ..model import SparseCodes
 from ..training import Loaded, Run, load
+from ..training.initial import begin
+from ..training.settings import TrainSettings
 from ..training.twin import open_twin
 from .checkpoints import CALIBRATION_TOKENS
 from .layers import kept
@@ -42,8 +46,9 @@ def compare_runs(
     """Match the final neurons of a traced run with those of other runs, on the trace's probe text.
 
     Each source with itself in the other run: `topk`, and where both runs have a twin `dense` and `posthoc`;
-    `random` is the architecture at two random initialisations. Rows are those of `metrics.matching`, each
-    beside its chance. `concepts` says for every concept which runs have a feature with a held-out F1 of at
+    `random` is the architecture at two random initialisations, and where two runs began with one embedding
+    `initial` is both as they began: what the shared basis alone brings. Rows are those of
+    `metrics.matching`, each beside its chance. `concepts` says for every concept which runs have a feature with a held-out F1 of at
     least 0.5 for it. Returns the content of `runs.json` in the trace's directory
     (format `topklm.trace-runs/1`).
     Raises InputError where the other run has another tokenizer, width or layers.
@@ -96,10 +101,20 @@ def _name(run: Run) -> str:
     return f"seed {run.settings.seed} ({run.path.name})"
 
 
+def _share_embedding(first: TrainSettings, second: TrainSettings) -> bool:
+    """Tell whether two runs began with one embedding, drawn from one seed."""
+    seeds = [one.seed if one.embedding_seed is None else one.embedding_seed for one in (first, second)]
+    return seeds[0] == seeds[1] and not (first.source or second.source)
+
+
 def _sources(loaded: Loaded, name: str) -> FeatureSource | None:
     """Open one source of a run; None where it has no twin."""
     if name == "topk":
         return LayerNeurons(loaded.model, loaded.tokenizer, k=loaded.run.settings.k, revision="own")
+    if name == "initial":
+        settings = loaded.run.settings
+        begun = partial(begin, settings=settings)
+        return random_neurons(loaded.model, loaded.tokenizer, seed=settings.seed, scale=begun)
     if name == "random":
         return random_of(loaded, seed=int(str(loaded.run.revision)[:7], 16))  # even where seeds are shared
     try:
@@ -116,7 +131,8 @@ def _pair(base: Loaded, other: Loaded, probe: Probe, directory: Path, plan: dict
     def make() -> dict[str, Any]:
         rows: dict[str, list[dict[str, Any]]] = {}
         left_out = []
-        for name in ("topk", "dense", "posthoc", "random"):
+        initial = ["initial"] if _share_embedding(base.run.settings, other.run.settings) else []
+        for name in ("topk", "dense", "posthoc", *initial, "random"):
             sources = [_sources(loaded, name) for loaded in (base, other)]
             if sources[0] is None or sources[1] is None:
                 left_out.append(name)

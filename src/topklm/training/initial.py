@@ -23,8 +23,23 @@ def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> Top
     config._attn_implementation = attention
     set_seed(settings.seed)
     model = TopKLMForCausalLM(config)
-    scale_initial(model, settings)
+    begin(model, settings)
     return model
+
+
+def begin(model: TopKLMForCausalLM, settings: TrainSettings) -> None:
+    """Do to weights that were drawn from a run's seed what the run does to them before it trains."""
+    if settings.embedding_seed is not None:
+        take_embedding(model, settings.embedding_seed)
+    scale_initial(model, settings)
+
+
+def take_embedding(model: TopKLMForCausalLM, seed: int) -> None:
+    """Give a fresh model the embedding that it would have with another seed; nothing else changes."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        other = TopKLMForCausalLM(model.config)
+        model.model.embed_tokens.weight.copy_(other.model.embed_tokens.weight)
 
 
 def scale_initial(model: TopKLMForCausalLM, settings: TrainSettings) -> None:

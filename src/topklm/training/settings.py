@@ -48,6 +48,7 @@ class TrainSettings:
     tokenizer: str = setting("bpe:2048", "bpe:N trains a byte-level BPE of N tokens; or a path or name")
     tokens: int = setting(950_000, "tokens to train on")
     seed: int = setting(0, "seed of the weights, of the order of the data, of everything")
+    embedding_seed: int | None = setting(None, "seed of the initial embedding alone; default: seed")
 
     source: str = setting("", "pretrained Llama checkpoint to start from; default: random weights")
     distill: float = setting(0.0, "share of the loss that is the divergence from its predictions")
@@ -112,7 +113,8 @@ class TrainSettings:
             _require(self, name, getattr(self, name) >= 1, "1 or more")
         for name in ("n_nontopk", "weight_decay", "eval_tokens", "device_tokens", "revive"):
             _require(self, name, getattr(self, name) >= 0, "0 or more")
-        _require(self, "seed", 0 <= self.seed < 2**32, "0..2**32 - 1")
+        for name in ("seed", "embedding_seed"):
+            _require(self, name, 0 <= (getattr(self, name) or 0) < 2**32, "0..2**32 - 1")
         _require(self, "threads", 0 <= self.threads <= 1024, "0..1024")
         _require(self, "aux_k", 0 <= self.aux_k <= self.width, f"0..{self.width}")
         for name in ("embedding_lr", "lift", "aux_loss"):
