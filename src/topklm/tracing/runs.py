@@ -48,8 +48,8 @@ def compare_runs(
     Each source with itself in the other run: `topk`, and where both runs have a twin `dense` and `posthoc`;
     `random` is the architecture at two random initialisations, and where two runs began with one embedding
     `initial` is both as they began: what the shared basis alone brings. Rows are those of
-    `metrics.matching`, each beside its chance. `concepts` says for every concept which runs have a feature with a held-out F1 of at
-    least 0.5 for it. Returns the content of `runs.json` in the trace's directory
+    `metrics.matching`, each beside its chance. `concepts` says for every concept which runs have a feature
+    with a held-out F1 of at least 0.5 for it. Returns the content of `runs.json` in the trace's directory
     (format `topklm.trace-runs/1`).
     Raises InputError where the other run has another tokenizer, width or layers.
     """
