@@ -1,8 +1,7 @@
 """The report of a comparison, from rows as they might be."""
 
 import re
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +116,11 @@ def test_a_comparison_without_any_row_has_a_report(tmp_path: Path) -> None:
 
 def test_it_goes_into_the_documents_with_remarks_and_rows(tmp_path: Path) -> None:
     found = compared(all_rows())
-    write_results(tmp_path / "run", found)
+    write_results(tmp_path, found)
     (tmp_path / "why.md").write_text("Since *so*.", encoding="utf-8")
     script = Path(__file__).parents[2] / "examples" / "comparison_report.py"
     out = tmp_path / "results" / "comparison_tiny.md"
-    command = [sys.executable, str(script), str(out), str(tmp_path / "run")]
-    subprocess.run([*command, "--remarks", str(tmp_path / "why.md")], check=True)
+    runpy.run_path(str(script))["main"]([str(out), str(tmp_path), "--remarks", str(tmp_path / "why.md")])
     text = out.read_text(encoding="utf-8")
     assert text.index("## Verdicts") < text.index("Since *so*.") < text.index("## How readable")
     assert all((out.parent / one).is_file() for one in re.findall(r"\]\((.*?\.svg)\)", text))
