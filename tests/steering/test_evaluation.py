@@ -36,7 +36,14 @@ def test_every_arm_is_judged_by_the_same_code(result: tuple[Path, dict[str, Any]
     out, content = result
     assert content["format"] == "topklm.steering/1"
     assert content["left_out"] == {}
-    arms = ["random_neurons", "topk_direction", "dense_direction", "posthoc_neurons", "prompt"]
+    arms = [
+        "random_neurons",
+        "found_neurons",
+        "topk_direction",
+        "dense_direction",
+        "posthoc_neurons",
+        "prompt",
+    ]
     assert list(content["controls"]) == arms
     assert 1 <= content["n_features"] <= 3
     assert content["n_labelled"] <= content["n_live"] <= 64
@@ -81,6 +88,17 @@ def test_random_neurons_are_of_the_same_layers_and_carry_another_label(
     assert {(row["layer"], row["concept"]) for row in rows["random_neurons"]} <= mine
     same = {(row["name"], row["concept"]) for row in rows["neurons"]}
     assert not same & {(row["name"], row["concept"]) for row in rows["random_neurons"]}
+
+
+def test_found_neurons_are_one_for_each_concept_and_raise_its_tokens(
+    result: tuple[Path, dict[str, Any]],
+) -> None:
+    rows = result[1]["features"]
+    found = [row["concept"] for row in rows["found_neurons"]]
+    assert len(set(found)) == len(found) >= 1
+    assert set(found) <= {row["concept"] for row in rows["neurons"]}
+    drawn = {row["concept"]: row["mass_rise"]["2x"]["value"] for row in rows["random_neurons"]}
+    assert all(row["mass_rise"]["2x"]["value"] >= drawn[row["concept"]] for row in rows["found_neurons"])
 
 
 def test_killed_between_any_two_units_it_ends_with_the_same_result(
@@ -137,7 +155,7 @@ def test_features_are_drawn_evenly_from_the_layers_and_only_labelled_ones() -> N
     found = [surveyed(layer, index) for layer, size in sizes.items() for index in range(size)]
     found += [surveyed(layer, 99, f1=0.49) for layer in sizes]
     for most, expected in ((12, [5, 2, 5]), (30, [18, 2, 10]), (None, [40, 2, 10]), (99, [40, 2, 10])):
-        bench: Any = Bench(None, None, None, None, most, 0)  # type: ignore[arg-type]
+        bench: Any = Bench(None, None, None, None, None, most, 0)  # type: ignore[arg-type]
         chosen = drawn(Survey(found, {}), bench)
         assert [sum(one.feature.layer == layer for one in chosen) for layer in sizes] == expected
         assert chosen == sorted(chosen, key=lambda one: one.feature)

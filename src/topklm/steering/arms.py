@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from ..core.errors import InputError
 from ..core.site import Feature
 from ..features import SteerableSource
-from ..index import source_of
+from ..index import FeatureIndex, source_of
 from ..index.sources import is_plugin
 from ..metrics.labelled import FEWEST
 from ..training import Loaded
 from .concepts import LabelledText
+from .find import find_by_concept
 from .survey import Survey, Surveyed, mean_directions, survey
 
 MAIN = "neurons"
@@ -59,6 +60,7 @@ class Bench:
     twin: Loaded | None
     source: SteerableSource
     text: LabelledText
+    index: FeatureIndex
     max_features: int | None
     seed: int
     action: str = "set_to"
@@ -140,6 +142,27 @@ def random_neurons(bench: Bench) -> list[Unit]:
     return _unique(found)
 
 
+def found_neurons(bench: Bench) -> list[Unit]:
+    """For each concept that a neuron stands for, the one that raises its tokens most, as `find` ranks them.
+
+    Chosen by what it causes at other contexts than the texts' prompts, whatever it fires on. Concepts for
+    which no token stands are left out.
+    """
+    known = {str(one.feature): one for one in bench.survey.features if one.live and one.p99 > 0}
+    found = []
+    for concept in dict.fromkeys(unit.concept for unit in bench.of(MAIN)):
+        if not len(bench.text.target(concept).tokens):
+            continue
+        ranked = find_by_concept(bench.source, bench.index, bench.text, concept, surveyed=bench.survey)
+        live = [known[one.feature] for one in ranked.features if one.feature in known]
+        if live:
+            unit = _unit("found_neurons", bench, bench.source, live[0])
+            found.append(unit._replace(concept=concept, f1=float("nan")))
+    if not found:
+        raise LeftOut("no token stands for any of the concepts")
+    return found
+
+
 def topk_direction(bench: Bench) -> list[Unit]:
     """The difference of means of the TopK model's states, at each neuron's layer, for its concept: added."""
     return _directions(bench, "topk_direction", bench.loaded)
@@ -161,6 +184,7 @@ def prompt(bench: Bench) -> list[Unit]:
 ARMS: dict[str, Callable[[Bench], list[Unit]]] = {
     MAIN: neurons,
     "random_neurons": random_neurons,
+    "found_neurons": found_neurons,
     "topk_direction": topk_direction,
     "dense_direction": dense_direction,
     "posthoc_neurons": lambda bench: features_of(bench, "posthoc_neurons"),

@@ -149,7 +149,7 @@ class _Evaluation:
         )
         self.text = text
         self.bench = Bench(
-            loaded, self.twin, source, text, settings.max_features, settings.seed, settings.action
+            loaded, self.twin, source, text, self.index, settings.max_features, settings.seed, settings.action
         )
         prompts = first_tokens(text, count=settings.texts, length=settings.prompt_tokens)
         if not prompts:

@@ -29,7 +29,7 @@ from .concepts import LabelledText
 from .editing import steer
 from .edits import Edit
 from .effects import mass_rises
-from .survey import mean_directions, survey
+from .survey import Survey, mean_directions, survey
 
 if TYPE_CHECKING:
     from ..index import FeatureIndex
@@ -109,10 +109,12 @@ def find_by_concept(
     *,
     strength: float = STRENGTH,
     candidates: int = CANDIDATES,
+    surveyed: Survey | None = None,
 ) -> Finding:
     """Find the features that fire on a concept, and those that write its tokens.
 
     Features are chosen by their F1 on one half of the documents; the column shows that of the other half.
+    surveyed: `survey(source, text)`, where it was made before.
     Raises InputError where the concept is unknown or no token type stands for it.
     """
     target = text.target(name)
@@ -123,7 +125,7 @@ def find_by_concept(
             "raise; find features for it by texts that have it and texts that have not (--with, --without)"
         )
     fires, chosen = {}, {}
-    for site, scores in survey(source, text).scores.items():
+    for site, scores in (surveyed or survey(source, text)).scores.items():
         best = scores.f1[CHOOSING, :, concept].topk(min(candidates, scores.f1.shape[1]))
         for value, feature in zip(best.values.tolist(), best.indices.tolist(), strict=True):
             chosen[str(source.kind(site, feature))] = value

@@ -13,7 +13,16 @@ from ..result import ResultRow
 from .work import Found, LeftOut, Work, as_estimate
 
 STEERING = "steering"
-ARMS = ("random_neurons", "posthoc_neurons", "prompt")
+ARMS = (
+    "random_neurons",
+    "found_neurons",
+    "topk_direction",
+    "dense_direction",
+    "posthoc_neurons",
+    "prompt",
+)
+OF_TWIN = ("dense_direction", "posthoc_neurons")
+"""Arms that need the twin."""
 NAMED = {"posthoc_neurons": "posthoc"}
 """Arms that are a source under another name."""
 CURVES = ("same_index_cosine", "best_match_cosine", "assigned_match")
@@ -22,7 +31,7 @@ CURVES = ("same_index_cosine", "best_match_cosine", "assigned_match")
 def steering(work: Work) -> Found:
     """Steer labelled neurons, SAE latents and references towards their concepts, in the run's `steering`."""
     settings = steering_settings(work)
-    arms = [*ARMS, *work.saes()] if work.has_twin else [arm for arm in ARMS if arm != "posthoc_neurons"]
+    arms = [*ARMS, *work.saes()] if work.has_twin else [arm for arm in ARMS if arm not in OF_TWIN]
     try:
         content = evaluate(
             work.run,
