@@ -9,14 +9,13 @@ document's name beside it, the rows to `comparison/tiny.json`, where `make repro
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from topklm.comparison.outcome import Comparison, read_comparison
 from topklm.comparison.report import blocks_of, title_of
-from topklm.core.files import write_text
-from topklm.reports.document import Heading, Paragraph, as_markdown
+from topklm.core.files import without_paths, write_text
+from topklm.reports.document import Heading, Markdown, as_markdown
 
 PREFIX = "comparison_"
 
@@ -24,14 +23,15 @@ PREFIX = "comparison_"
 def document(found: Comparison, out: Path, remarks: str) -> str:
     """Write the report for the documents; its figures are drawn on the way."""
     figures = out.with_suffix("")
-    shutil.rmtree(figures, ignore_errors=True)
-    figures.mkdir(parents=True)
+    figures.mkdir(parents=True, exist_ok=True)
+    for image in figures.glob("*.svg"):
+        image.unlink()
     blocks = list(blocks_of(found, figures))
     for image in figures.glob("*.png"):
         image.unlink()  # the page shows the others
     places = [place for place, block in enumerate(blocks) if isinstance(block, Heading)]
     if remarks.strip():
-        blocks[places[1] : places[1]] = [Heading("What it means"), Paragraph(remarks.strip())]
+        blocks[places[1] : places[1]] = [Heading("What it means"), Markdown(remarks.strip())]
     return as_markdown(title_of(found), blocks, beside=out.parent)
 
 
@@ -42,12 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("comparison", type=Path, metavar="RUN")
     parser.add_argument("--remarks", type=Path)
     given = parser.parse_args(arguments)
+    if not (given.out.name.startswith(PREFIX) and given.out.suffix == ".md"):
+        parser.error(f"{given.out} is to be named {PREFIX}NAME.md")
     found = read_comparison(given.comparison)
     remarks = given.remarks.read_text(encoding="utf-8") if given.remarks else ""
     rows = given.out.parent / "comparison" / f"{given.out.stem.removeprefix(PREFIX)}.json"
     rows.parent.mkdir(parents=True, exist_ok=True)
     write_text(given.out, document(found, given.out, remarks))
-    write_text(rows, json.dumps(found.as_json(), separators=(",", ":")) + "\n")
+    write_text(rows, json.dumps(without_paths(found.as_json()), separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

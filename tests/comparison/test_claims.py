@@ -71,6 +71,11 @@ def test_a_changed_number_changes_the_verdict(claim: str, change: Change, verdic
     assert verdict_of(claim, changed(all_rows(), source, metric, **fields)) == verdict
 
 
+def test_what_a_shared_embedding_brings_is_a_control_of_c7() -> None:
+    rows = [*all_rows(), row("initial", "seeds_best_match_cosine", 0.5, site=0, about="seed 1")]
+    assert verdict_of("C7", rows) == "holds partly"
+
+
 def test_c2_needs_saes_and_fails_where_they_are_mostly_ahead() -> None:
     without = [one for one in all_rows() if one.source != "sae_1x"]
     assert verdict_of("C2", without) == "not measured"

@@ -9,10 +9,10 @@ import pytest
 
 from planted_rows import all_rows, changed, row
 from topklm.comparison.claims import verdicts
+from topklm.comparison.columns import ordered
 from topklm.comparison.outcome import Comparison, read_comparison
 from topklm.comparison.report import write_results
 from topklm.comparison.result import ResultRow
-from topklm.comparison.sections import ordered
 
 
 def compared(rows: list[ResultRow], seeds: tuple[int, ...] = (0,)) -> Comparison:
@@ -88,6 +88,32 @@ def test_seeds_are_put_together(tmp_path: Path) -> None:
     assert line(text, "topk", "Steering")[-1] == "120"
     assert line(text, "dense", "What the model keeps")[1].startswith("0.800 [")
     assert line(text, "metrics", "What it was made from") == ["metrics", "1.5", "1.5"]
+
+
+def test_interrupted_while_it_is_drawn_the_one_before_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = report(tmp_path, compared(all_rows()))
+    names = sorted(one.name for one in (tmp_path / "figures").iterdir())
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("topklm.comparison.columns.intervals_figure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_results(tmp_path, compared(changed(all_rows(), "topk", "label_f1", value=0.1)))
+    monkeypatch.undo()
+    assert sorted(one.name for one in (tmp_path / "figures").iterdir()) == names
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") == before
+    assert report(tmp_path, compared(all_rows())) == before
+
+
+def test_the_first_checkpoint_is_not_one_of_the_last(tmp_path: Path) -> None:
+    rows = [*all_rows(), row("initialisation", "identity_match", 0.3)]
+    text = report(tmp_path, compared(rows))
+    assert "(from the first to the last, 0.300 [0.290, 0.310] keep it)" in text
+    part = text[text.index("From one checkpoint to the next") : text.index("From layer to layer")]
+    assert "initialisation" not in part
 
 
 def test_its_figures_lie_beside_it_as_png_and_svg(tmp_path: Path) -> None:

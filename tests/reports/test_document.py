@@ -23,7 +23,7 @@ def blocks(directory: Path) -> list[Heading | Paragraph | Table | Figure]:
 
 def test_markdown_has_every_block(tmp_path: Path) -> None:
     text = as_markdown("A title", blocks(tmp_path), beside=tmp_path)
-    assert text.startswith("# A title\n\n## Cost & gain\n\nFewer <than> that.\n\n")
+    assert text.startswith("# A title\n\n## Cost & gain\n\nFewer \\<than> that.\n\n")
     assert "|  | a\\|b |\n| --- | ---: |\n| topk | 0.5 |\n" in text
     assert text.endswith("![What is seen](figures/one.svg)\n")
 

@@ -23,8 +23,8 @@ def evaluate_steering(
         str,
         typer.Option(
             metavar="A,B",
-            help="References beside the unsteered texts: random_neurons, topk_direction, dense_direction, "
-            "posthoc_neurons, prompt; or all.",
+            help="References beside the unsteered texts: random_neurons, found_neurons, topk_direction, "
+            "dense_direction, posthoc_neurons, prompt; or all.",
         ),
     ] = "random_neurons",
     strengths: Annotated[

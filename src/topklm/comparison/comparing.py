@@ -145,7 +145,8 @@ def key_of(work: Work, stage: Stage) -> dict[str, Any]:
     identity = work.identity()
     if stage.name in MAKERS:
         identity = {"revision": identity["revision"]}
-    return dict(finite({**identity, "budget": work.budget.given(*stage.budget)}))
+    decides = {"decides": list(stage.decides)} if stage.decides else {}
+    return dict(finite({**identity, "budget": work.budget.given(*stage.budget), **decides}))
 
 
 def stage_path(work: Work, stage: Stage) -> Path:

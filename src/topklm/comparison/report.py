@@ -1,44 +1,51 @@
 """A comparison as a report: verdicts, every table with its controls, figures, what it was made from.
 
-`write_results` writes `report.md`, `report.html` and `figures/`, then the results.
+`write_results` writes the results, then `report.md`, `report.html` and `figures/`.
 """
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..core.files import write_text
+from ..core.files import PARTIAL, write_text
 from ..core.stats import Estimate
 from ..reports.document import Block, Heading, Paragraph, Table, as_markdown, as_page
 from . import sections
+from .columns import said
 from .gaps import Numbers
 from .outcome import Comparison, write_comparison
-from .sections import said
 
 MARKDOWN, PAGE, FIGURES = "report.md", "report.html", "figures"
 
 
 def write_results(directory: Path, found: Comparison) -> None:
-    """Write the report and the results, `results.json` last."""
-    write_report(directory, found)
+    """Write the results, then the report, which is drawn from them."""
     write_comparison(directory, found)
+    write_report(directory, found)
 
 
 def write_report(directory: Path, found: Comparison) -> None:
-    """Write the report as Markdown and as a page that stands alone, with its figures as PNG and SVG."""
-    figures = directory / FIGURES
-    shutil.rmtree(figures, ignore_errors=True)
-    figures.mkdir()
-    blocks = list(blocks_of(found, figures))
-    title = title_of(found)
-    write_text(directory / MARKDOWN, as_markdown(title, blocks, beside=directory))
-    write_text(directory / PAGE, as_page(title, blocks))
+    """Write the report as Markdown and as a page that stands alone, with its figures as PNG and SVG.
+
+    All of it is made beside the report that is there, and takes its place when it is whole.
+    """
+    partial = directory / f"{PARTIAL}report"
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / FIGURES).mkdir(parents=True)
+    blocks, title = list(blocks_of(found, partial / FIGURES)), title_of(found)
+    write_text(partial / MARKDOWN, as_markdown(title, blocks, beside=partial))
+    write_text(partial / PAGE, as_page(title, blocks))
+    shutil.rmtree(directory / FIGURES, ignore_errors=True)
+    for name in (FIGURES, MARKDOWN, PAGE):
+        (partial / name).replace(directory / name)
+    partial.rmdir()
 
 
 def title_of(found: Comparison) -> str:
     """Name what was compared."""
     seeds = ", ".join(map(str, found.seeds))
-    return f"Comparison of {Path(found.runs[0]['run']).name}, seed{'s' * (len(found.seeds) > 1)} {seeds}"
+    name = Path(found.runs[0]["run"]).resolve().name
+    return f"Comparison of {name}, seed{'s' * (len(found.seeds) > 1)} {seeds}"
 
 
 def blocks_of(found: Comparison, figures: Path) -> Iterator[Block]:
@@ -63,7 +70,8 @@ def _verdicts(found: Comparison) -> Iterator[Block]:
         "Numbers are means over layers"
         + (" and seeds" if len(found.seeds) > 1 else "")
         + ", in brackets 95 % intervals: "
-        + ("over seeds (t)." if len(found.seeds) > 1 else "of one seed, which says nothing of the next.")
+        + ("over seeds (t) where two or more have the number, else " if len(found.seeds) > 1 else "")
+        + "of one seed, which says nothing of the next. Without brackets: counted, or without any spread."
         + (f" Metrics: {tokens:,} held-out tokens of {text}." if text else "")
     )
     yield Heading("Verdicts")
@@ -86,7 +94,7 @@ def _made(found: Comparison) -> Iterator[Block]:
     yield Heading("What it was made from")
     rows = [
         (
-            Path(one["run"]).name,
+            Path(one["run"]).resolve().name,
             str(one["seed"]),
             one["revision"][:12],
             (one["twin"] and Path(one["twin"]).name) or "-",

@@ -1,75 +1,19 @@
 """The sections of a report: a table for each question, every source in it, figures where they tell more."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from ..core.stats import Estimate
-from ..reports.comparison import Panel, intervals_figure, standing_figure
+from ..reports.comparison import Panel, standing_figure
 from ..reports.document import Block, Figure, Heading, Paragraph, Table
 from ..reports.metrics import number
+from .columns import Column, giga, intervals, lines, ordered, said, table, whole, with_layers
 from .gaps import Key, Numbers, standing
 from .headlines import HEADLINES, MAIN
 
-ORDER = ("posthoc", "dense", "random", "shuffled")
-"""Controls, behind the neurons and the SAEs; others follow."""
 SIGNS = {"ahead": "+", "level": "=", "behind": "-"}
-GIGA = 1e9
-
-
-class Column(NamedTuple):
-    """A column of a table: its title, the number, and how it is written."""
-
-    title: str
-    key: Key
-    write: Callable[[Estimate], str]
-
-
-def said(one: Estimate | None) -> str:
-    """Write a number with its interval, if it has one.
-
-    >>> said(Estimate(0.5, 0.25, 0.75)), said(Estimate.exact(4.5)), said(None)
-    ('0.500 [0.250, 0.750]', '4.50', '-')
-    """
-    if one is None or math.isnan(one.value):
-        return "-"
-    finite = math.isfinite(one.low) and math.isfinite(one.high)
-    if not finite or math.isclose(one.low, one.high, rel_tol=1e-9, abs_tol=1e-12):
-        return number(one.value)
-    return f"{number(one.value)} [{number(one.low)}, {number(one.high)}]"
-
-
-def whole(one: Estimate) -> str:
-    """Write a large number.
-
-    >>> whole(Estimate.exact(123456.7))
-    '123,457'
-    """
-    return f"{one.value:,.0f}"
-
-
-def giga(one: Estimate) -> str:
-    """Write a number of operations in units of 10^9.
-
-    >>> giga(Estimate.exact(2.5e12))
-    '2,500'
-    """
-    return f"{one.value / GIGA:,.0f}"
-
-
-def ordered(sources: Iterable[str]) -> list[str]:
-    """Put the neurons first, then SAEs, then controls."""
-    known = list(sources)
-
-    def place(name: str) -> tuple[int, int, str]:
-        if name == MAIN:
-            return 0, 0, name
-        if name.startswith("sae_"):
-            return 1, len(name), name
-        return 2, ORDER.index(name) if name in ORDER else len(ORDER), name
-
-    return sorted(known, key=place)
+START = "initialisation"
+"""Over checkpoints it is the first against the last; over layers the untrained model."""
 
 
 def readable(numbers: Numbers, figures: Path) -> Iterator[Block]:
@@ -119,10 +63,14 @@ def saes(numbers: Numbers) -> Iterator[Block]:
         Column("L0", Key("l0"), said),
         Column("dead", Key("dead"), said),
     ]
-    table = _table(numbers, columns)
-    if table is not None:
+    found = table(numbers, columns, without=[MAIN])
+    if found is not None:
         yield Heading("How good the SAEs are")
-        yield table
+        yield Paragraph(
+            "Of the twin's stream, as reconstructed. The neurons are their own model's whole stream: 1 by "
+            "construction; what they cost is that model's loss beside the twin's."
+        )
+        yield with_layers(found, numbers, columns[0].key)
 
 
 def doubt(numbers: Numbers) -> Iterator[Block]:
@@ -133,10 +81,10 @@ def doubt(numbers: Numbers) -> Iterator[Block]:
         Column("absent: no probe tells it", Key("concepts_absent"), said),
         Column("shown, of those the twin has", Key("twin_concepts_shown"), said),
     ]
-    table = _table(numbers, columns)
-    if table is not None:
+    found = table(numbers, columns)
+    if found is not None:
         yield Heading("Missed by the features, or absent from the model?")
-        yield table
+        yield found
 
 
 def cost(numbers: Numbers, figures: Path) -> Iterator[Block]:
@@ -148,16 +96,17 @@ def cost(numbers: Numbers, figures: Path) -> Iterator[Block]:
         Column("seconds to read 1M tokens", Key("reading_seconds_per_million"), whole),
         Column("10^9 operations to read them", Key("reading_flops_per_million"), giga),
     ]
-    table = _table(numbers, columns)
-    if table is None:
+    found = table(numbers, columns)
+    if found is None:
         return
     yield Heading("What features cost (C3)")
-    yield table
+    yield Paragraph("Of all the layers named; wide SAEs are trained at fewer of them.")
+    yield with_layers(found, numbers, columns[0].key)
     panels = [
-        Panel(title, _lines(numbers, key))
+        Panel(title, lines(numbers, key))
         for title, key in (("seconds until features exist", columns[0].key), ("operations", columns[1].key))
     ]
-    yield from _intervals(panels, figures / "cost.svg", "What it takes until each source's features exist")
+    yield from intervals(panels, figures / "cost.svg", "What it takes until each source's features exist")
 
 
 def losses(numbers: Numbers) -> Iterator[Block]:
@@ -168,11 +117,11 @@ def losses(numbers: Numbers) -> Iterator[Block]:
         Column("parameters", Key("parameters"), whole),
         Column("MFLOPs per token", Key("flops_per_token"), lambda one: f"{one.value / 1e6:.1f}"),
     ]
-    table = _table(numbers, columns, first="model")
-    if table is None:
+    found = table(numbers, columns, first="model")
+    if found is None:
         return
     yield Heading("What the model keeps (C4)")
-    yield table
+    yield found
     rises = [(name, numbers.mean(MAIN, Key("loss_rise", name))) for name in ("dense", "dense_small")]
     told = [
         f"beside {name} {100 * one.value:+.1f} % [{100 * one.low:+.1f}, {100 * one.high:+.1f}]"
@@ -204,11 +153,11 @@ def steering(numbers: Numbers, figures: Path) -> Iterator[Block]:
         Column("reached", Key("steering_reached"), said),
         Column("fluent", Key("steering_fluent"), said),
     ]
-    table = _table(numbers, columns)
-    if table is None:
+    found = table(numbers, columns)
+    if found is None:
         return
-    counts = [str(numbers.n(row[0], success)) for row in table.rows]
-    rows = [(*row, count) for row, count in zip(table.rows, counts, strict=True)]
+    counts = [str(numbers.n(row[0], success)) for row in found.rows]
+    rows = [(*row, count) for row, count in zip(found.rows, counts, strict=True)]
     yield Heading("Steering (C5)")
     labelled, texts = (numbers.mean(MAIN, Key(f"steering_{name}")) for name in ("labelled", "texts"))
     if labelled is not None and texts is not None:
@@ -216,27 +165,28 @@ def steering(numbers: Numbers, figures: Path) -> Iterator[Block]:
             f"{100 * labelled.value:.1f} % of the live neurons are labelled; those steered wrote "
             f"{texts.value:.0f} texts at each strength."
         )
-    yield Table((*table.head, "features"), rows)
+    yield Table((*found.head, "features"), rows)
     layers = sorted(
         {row.site for row in numbers.rows if row.metric == success.metric and row.site is not None}
     )
     by_layer = [
-        (name, *(said(_at(numbers, name, success, layer)) for layer in layers)) for name, *_ in table.rows
+        (name, *(said(_at(numbers, name, success, layer)) for layer in layers)) for name, *_ in found.rows
     ]
     if layers:
         yield Paragraph("Success by layer:")
         yield Table(("source", *(f"L{layer}" for layer in layers)), by_layer)
     panels = [
-        Panel(title, _lines(numbers, key))
-        for title, key in (("success", success), ("fluent", columns[3].key))
+        Panel(title, lines(numbers, key)) for title, key in (("success", success), ("fluent", columns[3].key))
     ]
-    yield from _intervals(
+    yield from intervals(
         panels, figures / "steering.svg", "Success of steering, and how often it stays fluent"
     )
 
 
 def formation(numbers: Numbers, figures: Path) -> Iterator[Block]:
     """Tell how far indices and best matches stay the same, over checkpoints, layers and seeds."""
+    first_to_last = numbers.mean(START, Key("identity_match"))
+    start = "" if first_to_last is None else f" (from the first to the last, {said(first_to_last)} keep it)"
     over_time = [
         Column("identity match", Key("identity_match"), said),
         Column("same-index cosine", Key("identity_match/same_index_cosine"), said),
@@ -245,7 +195,7 @@ def formation(numbers: Numbers, figures: Path) -> Iterator[Block]:
         Column("emerged at, share of training", Key("emergence_share_of_training"), said),
     ]
     parts = [
-        ("From one checkpoint to the next, over the last half of training:", over_time),
+        (f"From one checkpoint to the next, over the last half of training{start}:", over_time, [START]),
         (
             "From layer to layer, all pairs of TopK layers:",
             [
@@ -253,6 +203,7 @@ def formation(numbers: Numbers, figures: Path) -> Iterator[Block]:
                 Column("same-index cosine", Key("layers_same_index_cosine"), said),
                 Column("best-match cosine", Key("layers_best_match_cosine"), said),
             ],
+            [],
         ),
         (
             "From seed to seed (of SAEs: two of the same model):",
@@ -261,59 +212,33 @@ def formation(numbers: Numbers, figures: Path) -> Iterator[Block]:
                 Column("of features shifted in time", Key("seeds_best_match_cosine/shifted"), said),
                 Column("assigned-pair cosine", Key("seeds_assigned_cosine"), said),
             ],
+            [],
         ),
     ]
     begun = False
-    for says, columns in parts:
+    for says, columns, without in parts:
         shown = [column for column in columns if numbers.sources(column.key)]
-        table = _table(numbers, shown) if shown else None
-        if table is None:
+        found = table(numbers, shown, without=without)
+        if found is None:
             continue
         if not begun:
             yield Heading("How features form, and how stable they are (C6, C7)")
             begun = True
         yield Paragraph(says)
-        yield table
+        yield found
     panels = [
-        Panel(title, _lines(numbers, key))
-        for title, key in (
-            ("checkpoints: identity match", Key("identity_match")),
-            ("layers: identity match", Key("layers_identity_match")),
-            ("seeds: best-match cosine", Key("seeds_best_match_cosine")),
+        Panel(title, lines(numbers, key, without=without))
+        for title, key, without in (
+            ("checkpoints: identity match", Key("identity_match"), [START]),
+            ("layers: identity match", Key("layers_identity_match"), []),
+            ("seeds: best-match cosine", Key("seeds_best_match_cosine"), []),
         )
     ]
-    yield from _intervals(
+    yield from intervals(
         panels, figures / "stability.svg", "How far an index, or a best match, stays the same"
     )
-
-
-def _table(numbers: Numbers, columns: Sequence[Column], *, first: str = "source") -> Table | None:
-    """Write a line for each source that has one of the columns; None where nobody has."""
-    sources = ordered({name for column in columns for name in numbers.sources(column.key)})
-    rows = []
-    for name in sources:
-        found = [numbers.mean(name, column.key) for column in columns]
-        cells = [
-            "-" if one is None else column.write(one) for one, column in zip(found, columns, strict=True)
-        ]
-        rows.append((name, *cells))
-    return Table((first, *(column.title for column in columns)), rows) if rows else None
 
 
 def _at(numbers: Numbers, source: str, key: Key, layer: int) -> Estimate | None:
     """Return a number of one layer, over seeds."""
     return Numbers(row for row in numbers.rows if row.site == layer).mean(source, key)
-
-
-def _lines(numbers: Numbers, key: Key) -> list[tuple[str, Estimate]]:
-    found = [(name, numbers.mean(name, key)) for name in ordered(numbers.sources(key))]
-    return [(name, one) for name, one in found if one is not None]
-
-
-def _intervals(panels: Iterable[Panel], path: Path, says: str) -> Iterator[Block]:
-    """Draw the panels that have a line."""
-    shown = [panel for panel in panels if panel.lines]
-    if shown:
-        for file in (path, path.with_suffix(".png")):
-            intervals_figure(shown, file)
-        yield Figure(path, says)

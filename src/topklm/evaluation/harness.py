@@ -7,7 +7,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +21,6 @@ from .task_files import GROUP
 NORMAL_95 = 1.959964
 BATCH = 16
 """Sequences read at once."""
-REQUESTS = ("loglikelihood", "loglikelihood_rolling", "generate_until")
-"""What lm-eval asks of a model, each with a progress bar."""
 
 
 class Score(NamedTuple):
@@ -90,9 +87,7 @@ def run_tasks(
         manager = TaskManager(include_path=str(include), include_defaults=not own.issuperset(names))
         check_names(names, manager.all_tasks)
         loaded = _load(manager, names)
-        wrapped: Any = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
-        for name in REQUESTS:
-            setattr(wrapped, name, partial(getattr(wrapped, name), disable_tqdm=not sys.stderr.isatty()))
+        wrapped = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
         try:
             results: Any = simple_evaluate(
                 wrapped, tasks=loaded, task_manager=manager, limit=limit, bootstrap_iters=1000
@@ -181,7 +176,12 @@ def _quiet() -> Iterator[None]:
 
     What it prints goes to standard error: standard output is for results.
     """
+    from tqdm import tqdm
+
     levels = {name: logging.getLogger(name).level for name in ("lm_eval", "datasets", "httpx")}
+    drawn = tqdm.__init__
+    if not sys.stderr.isatty():
+        tqdm.__init__ = lambda bar, *given, **named: drawn(bar, *given, **{**named, "disable": True})
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
@@ -189,6 +189,7 @@ def _quiet() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
+        tqdm.__init__ = drawn
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
 

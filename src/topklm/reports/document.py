@@ -1,9 +1,11 @@
 """A report as blocks, written twice from the same: as Markdown, and as a page that stands alone."""
 
 import base64
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from .page import environment, style
 
@@ -38,7 +40,24 @@ class Figure(NamedTuple):
     """What there is to see, for those who do not."""
 
 
-Block = Heading | Paragraph | Table | Figure
+class Markdown(NamedTuple):
+    """Text with Markdown's markup; a page shows it as it is written."""
+
+    text: str
+
+
+Block = Heading | Paragraph | Markdown | Table | Figure
+MARKUP = re.compile(r"([\\`*<])")
+"""What Markdown would take for more than a letter, inside a line."""
+
+
+def plain(text: str) -> str:
+    r"""Write text on one line, so that Markdown leaves it as it is.
+
+    >>> print(plain("a <b> of 2*3"))
+    a \<b> of 2\*3
+    """
+    return MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> str:
@@ -52,17 +71,20 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, words:
 
 def as_markdown(title: str, blocks: Sequence[Block], *, beside: Path) -> str:
     """Write a document as Markdown. beside: the directory from which figures are found."""
-    parts = [f"# {title}"]
+    parts = [f"# {plain(title)}"]
     for block in blocks:
         match block:
             case Heading(text):
-                parts.append(f"## {text}")
+                parts.append(f"## {plain(text)}")
             case Paragraph(text):
+                parts.append(plain(text))
+            case Markdown(text):
                 parts.append(text)
             case Table(head, rows, words):
-                parts.append(markdown_table(head, rows, words=words))
+                cells = [[plain(cell) for cell in row] for row in (head, *rows)]
+                parts.append(markdown_table(cells[0], cells[1:], words=words))
             case Figure(path, says):
-                parts.append(f"![{says}]({path.relative_to(beside).as_posix()})")
+                parts.append(f"![{plain(says)}]({quote(path.relative_to(beside).as_posix())})")
     return "\n\n".join(parts) + "\n"
 
 

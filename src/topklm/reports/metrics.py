@@ -8,6 +8,8 @@ from rich.text import Text
 
 from .terminal import table
 
+SMALL = 0.0005
+"""What three digits would show as 0."""
 MARK = "≈"
 """Stands after a control's number that comes close to the neurons'."""
 
@@ -44,14 +46,16 @@ def draw_metrics(
 
 
 def number(value: float) -> str:
-    """Write a number with three digits at most behind the point; a dash where there is none.
+    """Write a number with three digits behind the point, or one that counts; a dash where there is none.
 
-    >>> number(0.12345), number(4.5), number(32.0), number(float("nan"))
-    ('0.123', '4.50', '32.0', '-')
+    >>> number(0.12345), number(4.5), number(32.0), number(0.0), number(-0.00012), number(float("nan"))
+    ('0.123', '4.50', '32.0', '0.000', '-0.0001', '-')
     """
     if value != value:
         return "-"
     size = abs(value)
+    if 0 < size < SMALL:
+        return f"{value:.1g}"
     return f"{value:.3f}" if size < 1 else f"{value:.2f}" if size < 10 else f"{value:.1f}"
 
 

@@ -9,15 +9,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+
 from ..core.errors import InputError
 from ..core.site import Feature
 from ..features import SteerableSource
+from ..features.effects import probe_contexts
 from ..index import FeatureIndex, source_of
 from ..index.sources import is_plugin
 from ..metrics.labelled import FEWEST
 from ..training import Loaded
 from .concepts import LabelledText
-from .find import find_by_concept
+from .find import CONTEXT_TOKENS, CONTEXTS, find_by_concept
 from .survey import Survey, Surveyed, mean_directions, survey
 
 MAIN = "neurons"
@@ -145,15 +149,20 @@ def random_neurons(bench: Bench) -> list[Unit]:
 def found_neurons(bench: Bench) -> list[Unit]:
     """For each concept that a neuron stands for, the one that raises its tokens most, as `find` ranks them.
 
-    Chosen by what it causes at other contexts than the texts' prompts, whatever it fires on. Concepts for
+    Of up to 80 candidates: those that tell the concept best and those that promote its tokens. They are
+    chosen at other stretches of the text than those at which an edit's effect is reported. Concepts for
     which no token stands are left out.
     """
+    tokens = torch.from_numpy(bench.index.tokens.astype(np.int64))
+    contexts = probe_contexts(tokens, count=2 * CONTEXTS, length=CONTEXT_TOKENS)[1::2]
     known = {str(one.feature): one for one in bench.survey.features if one.live and one.p99 > 0}
     found = []
     for concept in dict.fromkeys(unit.concept for unit in bench.of(MAIN)):
         if not len(bench.text.target(concept).tokens):
             continue
-        ranked = find_by_concept(bench.source, bench.index, bench.text, concept, surveyed=bench.survey)
+        ranked = find_by_concept(
+            bench.source, bench.index, bench.text, concept, surveyed=bench.survey, contexts=contexts
+        )
         live = [known[one.feature] for one in ranked.features if one.feature in known]
         if live:
             unit = _unit("found_neurons", bench, bench.source, live[0])

@@ -33,6 +33,8 @@ from .probe import Probe, read_codes
 from .stored import RUNS, UNITS
 
 FORMAT = "topklm.trace-runs/1"
+SHAPE = ("embedding_drawn_from", "width", "depth", "heads", "head_dim", "mlp")
+"""What an initial embedding is drawn by, the tokenizer aside."""
 
 
 def compare_runs(
@@ -102,9 +104,9 @@ def _name(run: Run) -> str:
 
 
 def _share_embedding(first: TrainSettings, second: TrainSettings) -> bool:
-    """Tell whether two runs began with one embedding, drawn from one seed."""
-    seeds = [one.seed if one.embedding_seed is None else one.embedding_seed for one in (first, second)]
-    return seeds[0] == seeds[1] and not (first.source or second.source)
+    """Tell whether two runs began with one embedding: drawn from one seed, for one shape."""
+    alike = all(getattr(first, name) == getattr(second, name) for name in SHAPE)
+    return alike and not (first.source or second.source)
 
 
 def _sources(loaded: Loaded, name: str) -> FeatureSource | None:

@@ -40,7 +40,7 @@ def conversion_settings(source: Path | str, **changes: Any) -> TrainSettings:
     sizes = {ours: getattr(config, theirs) for ours, theirs in SIZES.items()}
     for name in sorted(set(changes) & set(sizes)):
         raise InputError(f"{name} is the original's, {sizes[name]}; leave it out")
-    fixed = {"source": source, "embedding_scale": 1.0, "branch_scale": 1.0, **sizes}
+    fixed = {"source": source, "embedding_seed": None, "embedding_scale": 1.0, "branch_scale": 1.0, **sizes}
     changes = {"tokenizer": source, "warmup_share": 0.05, "evaluations": 20, **changes}
     own = settings_of(source)
     if own is not None:

@@ -204,6 +204,11 @@ class TrainSettings:
             line = str(error).splitlines()[-1].strip()
             raise InputError(line.removeprefix("ValueError: ").removeprefix("TypeError: ")) from None
 
+    @property
+    def embedding_drawn_from(self) -> int:
+        """The seed of the initial embedding."""
+        return self.seed if self.embedding_seed is None else self.embedding_seed
+
     def as_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""
         return asdict(self)

@@ -97,7 +97,7 @@ def stable(numbers: Numbers) -> Verdict:
             gaps[f"checkpoints, neurons less {name}"] = gap
     seeds = numbers.mean(MAIN, over_seeds)
     latents = [one for one in numbers.sources(over_seeds) if one.startswith("sae_")]
-    for name in ("random", "posthoc", *latents):
+    for name in ("random", "initial", "posthoc", *latents):
         if seeds is not None and (gap := numbers.gap(MAIN, name, over_seeds)) is not None:
             gaps[f"seeds, neurons less {name}"] = gap
     says = f"Over checkpoints {steps.value:.1%} keep their index"

@@ -17,9 +17,12 @@ class Stage(NamedTuple):
     budget: tuple[str, ...]
     """The fields of the budget that decide it."""
     about: str
+    decides: tuple[str, ...] = ()
+    """What else decides it, beside weights and budget."""
 
 
 TEXT = ("data", "lexicon", "tokens")
+STEERING = ("lexicon", "steer_features", "steer_texts", "wide")
 SAES = ("wide", "wide_sites", "sae_seeds", "sae_tokens", "sae_checkpoints")
 
 STAGES = (
@@ -31,9 +34,7 @@ STAGES = (
     Stage("tasks", losses.tasks, 4, ("task_items",), "zero-shot tasks"),
     Stage("cost", costs.cost, 1, (*TEXT, "read_tokens", "wide"), "seconds, operations, parameters"),
     Stage("metrics", reading.metrics, 20, (*TEXT, "wide"), "metrics of all sources"),
-    Stage(
-        "steering", behaviour.steering, 12, ("lexicon", "steer_features", "steer_texts", "wide"), "steering"
-    ),
+    Stage("steering", behaviour.steering, 12, STEERING, "steering", behaviour.ARMS),
     Stage("tracing", behaviour.tracing, 10, ("lexicon", "trace_tokens"), "traces over checkpoints"),
 )
 NAMES = tuple(one.name for one in STAGES)

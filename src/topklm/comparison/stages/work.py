@@ -23,7 +23,10 @@ from ..budget import Budget
 from ..result import ResultRow
 
 Say = Callable[[str], None]
-SAME = ("data", "seed", "tokens", "batch_tokens", "width", "depth", "heads", "head_dim", "mlp", "context")
+SAME = (
+    *("data", "seed", "embedding_drawn_from", "tokens", "batch_tokens"),
+    *("width", "depth", "heads", "head_dim", "mlp", "context"),
+)
 """Settings that a twin shares with its run; it may have learning rates of its own."""
 
 
