@@ -39,9 +39,9 @@ def report(results: Sequence[Result], remarks: str = "") -> str:
         markdown_table(
             ["", *sources], [[line.headline.title, *_seeds(line, sources)] for line in _of(lines)]
         ),
-        "## Neurons minus control",
+        "## Neurons minus each",
         "In the direction in which more is better, paired by seed, 95 % t-interval; an interval that reaches "
-        "0 means that the control comes close.",
+        "0 means that the other comes close.",
         markdown_table(
             ["", *controls],
             [

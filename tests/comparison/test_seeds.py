@@ -88,6 +88,19 @@ def test_the_first_line_of_the_page_says_what_comes_close(tmp_path: Path) -> Non
     assert "| intruder found (chance 0.167) | 1.00 / 1.10 / 1.05 |" in text
 
 
+def test_latents_of_saes_are_no_control_and_have_a_sentence_of_their_own() -> None:
+    with_saes = []
+    for one in RESULTS:
+        result = of_seed(one.seeds[0], 0.5, 0.1, 0.1)
+        rows = [row for row in result.rows if row.source == "topk" and row.metric == "intruder"]
+        result.rows += [row._replace(source="sae_1x", value=row.value + 0.2 + row.seed / 100) for row in rows]
+        result.sources["sae_1x"] = "1"
+        with_saes.append(result)
+    says = seed_verdict(over_seeds(with_saes))
+    assert "sae_1x" not in says[: says.index(").")]
+    assert says.endswith("Beside sae_1x the neurons are: 0 ahead, 0 level, 1 behind.")
+
+
 def test_runs_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(InputError, match="a seed stands there twice"):
         over_seeds([RESULTS[0], RESULTS[0]])

@@ -10,7 +10,7 @@ from ..reports.comparison import Panel, intervals_figure
 from ..reports.document import Block, Figure, Table
 from ..reports.metrics import number
 from .gaps import Key, Numbers
-from .headlines import MAIN
+from .headlines import MAIN, is_sae
 
 CONTROLS = ("posthoc", "dense", "random", "shuffled")
 """Behind the neurons and the SAEs, in this order; others follow."""
@@ -64,7 +64,7 @@ def ordered(sources: Iterable[str]) -> list[str]:
     def place(name: str) -> tuple[int, int, str]:
         if name == MAIN:
             return 0, 0, name
-        if name.startswith("sae_"):
+        if is_sae(name):
             return 1, len(name), name
         return 2, CONTROLS.index(name) if name in CONTROLS else len(CONTROLS), name
 

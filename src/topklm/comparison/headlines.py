@@ -9,6 +9,16 @@ from .result import ResultRow
 MAIN = "topk"
 
 
+def is_sae(source: str) -> bool:
+    """Tell whether a source is an SAE's latents: what neurons are compared with, and no control."""
+    return source.startswith("sae_")
+
+
+def saes(sources: Iterable[str]) -> set[str]:
+    """Return the SAEs among some sources."""
+    return set(filter(is_sae, sources))
+
+
 class Headline(NamedTuple):
     """A number to be shown, by its metric and what it is about."""
 
@@ -96,13 +106,15 @@ def verdict(lines: Sequence[Line]) -> str:
     Every headline at every site is one comparison.
     """
     compared = [
-        line for line in lines if line.headline.better and MAIN in line.values and len(line.values) > 1
+        line
+        for line in lines
+        if line.headline.better and MAIN in line.values and set(line.values) - saes(line.values) - {MAIN}
     ]
     if not compared:
         return "No control was measured beside the neurons, so the numbers show nothing yet."
     counts: dict[str, int] = {}
     for line in compared:
-        for name in line.close():
+        for name in filter(lambda one: not is_sae(one), line.close()):
             counts[name] = counts.get(name, 0) + 1
     if not counts:
         return f"No control comes close to the neurons in any of {len(compared)} numbers."

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.stats import Estimate, paired_t
-from .headlines import MAIN, Headline, lines_of
+from .gaps import AHEAD, BEHIND, LEVEL, standing
+from .headlines import MAIN, Headline, is_sae, lines_of, saes
 from .result import Result
 
 Array = np.ndarray[Any, Any]
@@ -76,17 +77,30 @@ def check_alike(results: Sequence[Result]) -> None:
 
 def seed_verdict(lines: Sequence[SeedLine]) -> str:
     """Say in one sentence in which numbers, averaged over sites, a control comes close or passes."""
-    compared = [line for line in lines if line.site is None and line.gaps]
+    compared = [line for line in lines if line.site is None and set(line.gaps) - saes(line.gaps)]
     if not compared:
-        return "No control was measured beside the neurons, so the numbers show nothing yet."
-    near = [(line.headline.title, line.close()) for line in compared if line.close()]
+        return "No control was measured beside the neurons, so the numbers show nothing yet." + _saes(lines)
+    close = [(line.headline.title, line.close()) for line in compared]
+    near = [(title, some) for title, names in close if (some := [one for one in names if not is_sae(one)])]
     if not near:
-        return f"No control comes close to the neurons in any of {len(compared)} numbers."
+        says = f"No control comes close to the neurons in any of {len(compared)} numbers."
+        return says + _saes(lines)
     said = "; ".join(f"{title}: {', '.join(names)}" for title, names in near)
     return (
         f"Controls come close to the neurons, or pass them, in {len(near)} of {len(compared)} numbers "
-        f"({said})."
+        f"({said})." + _saes(lines)
     )
+
+
+def _saes(lines: Sequence[SeedLine]) -> str:
+    """Say where the neurons stand beside SAE latents, which are no control."""
+    says = ""
+    whole = [line for line in lines if line.site is None]
+    for name in dict.fromkeys(name for line in whole for name in line.gaps if is_sae(name)):
+        stands = [standing(line.gaps[name]) for line in whole if name in line.gaps]
+        counts = ", ".join(f"{stands.count(where)} {where}" for where in (AHEAD, LEVEL, BEHIND))
+        says += f" Beside {name} the neurons are: {counts}."
+    return says
 
 
 def _value(values: dict[str, Estimate], source: str) -> float:

@@ -2,7 +2,7 @@
 
 from ...core.stats import Estimate
 from ..gaps import AHEAD, BEHIND, Key, Numbers
-from ..headlines import HEADLINES
+from ..headlines import HEADLINES, is_sae
 from .verdict import (
     CONTROLS,
     FAILS,
@@ -102,8 +102,6 @@ def interpretable(numbers: Numbers) -> Verdict:
 
 def _wide(numbers: Numbers) -> str | None:
     """Return the widest SAEs that were measured, if they are wider than 1x."""
-    names = {
-        row.source for row in numbers.rows if row.metric == "live_features" and row.source.startswith("sae_")
-    }
+    names = {row.source for row in numbers.rows if row.metric == "live_features" and is_sae(row.source)}
     wide = sorted(names - {SAE}, key=lambda name: (len(name), name))
     return wide[-1] if wide else None

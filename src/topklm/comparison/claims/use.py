@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ..gaps import AHEAD, BEHIND, LEVEL, Key, Numbers, standing
+from ..headlines import is_sae
 from .verdict import FAILS, HOLDS, MAIN, PARTLY, Decider, Verdict, listed, made, unknown
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def steerable(numbers: Numbers) -> Verdict:
     if own is None:
         return unknown("C5", "No steering was measured.")
     chance = numbers.gap(MAIN, "random_neurons", key)
-    others = [one for one in numbers.sources(key) if one.startswith("sae_") or one == "posthoc"]
+    others = [one for one in numbers.sources(key) if is_sae(one) or one == "posthoc"]
     gaps = {one: gap for one in others if (gap := numbers.gap(MAIN, one, key)) is not None}
     features, texts = numbers.n(MAIN, key), numbers.mean(MAIN, Key("steering_texts"))
     enough = features >= STEERED and texts is not None and texts.value >= TEXTS
@@ -39,9 +40,7 @@ def steerable(numbers: Numbers) -> Verdict:
     decides += [Decider.of(f"neurons less {one}", gap) for one, gap in gaps.items()]
     if standing(chance) != AHEAD:
         return made("C5", FAILS, says + " That is not above random neurons for certain.", decides)
-    level = any(one.startswith("sae_") for one in gaps) and all(
-        standing(one) != BEHIND for one in gaps.values()
-    )
+    level = any(is_sae(one) for one in gaps) and all(standing(one) != BEHIND for one in gaps.values())
     if not enough:
         says += f" Fewer than {STEERED} neurons were steered, or in fewer than {TEXTS} texts each."
     return made("C5", HOLDS if level and enough else PARTLY, says, decides)
@@ -87,7 +86,7 @@ def stable(numbers: Numbers) -> Verdict:
     steps = numbers.mean(MAIN, over_time)
     if steps is None:
         return unknown("C7", "No trace was made.")
-    saes = [one for one in numbers.sources(over_time) if one.startswith("sae_")]
+    saes = [one for one in numbers.sources(over_time) if is_sae(one)]
     gaps: dict[str, Estimate] = {}
     for name in ("posthoc", *saes):
         # Latents of an SAE begun afresh stand in any order: there the partner in the assignment counts.
@@ -96,7 +95,7 @@ def stable(numbers: Numbers) -> Verdict:
         if (gap := numbers.gap(MAIN, name, over_time, their_key=theirs)) is not None:
             gaps[f"checkpoints, neurons less {name}"] = gap
     seeds = numbers.mean(MAIN, over_seeds)
-    latents = [one for one in numbers.sources(over_seeds) if one.startswith("sae_")]
+    latents = [one for one in numbers.sources(over_seeds) if is_sae(one)]
     for name in ("random", "initial", "posthoc", *latents):
         if seeds is not None and (gap := numbers.gap(MAIN, name, over_seeds)) is not None:
             gaps[f"seeds, neurons less {name}"] = gap

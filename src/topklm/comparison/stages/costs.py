@@ -12,6 +12,7 @@ from ...index import source_of
 from ...sae.store import FOLDER, read_set
 from ...training import Loaded
 from ...training.twin import topk_sites
+from ..headlines import is_sae
 from ..result import ResultRow
 from .work import Found, Work
 
@@ -95,7 +96,7 @@ def _reading(work: Work, source: FeatureSource) -> Iterable[ResultRow]:
     seconds = time.perf_counter() - began
     model: Any = source.model if hasattr(source, "model") else work.loaded.model
     flops = blocks_flops(blocks(model), model.config.get_text_config())
-    if source.name.startswith("sae_"):
+    if is_sae(source.name):
         flops += sum(2.0 * model.config.hidden_size * source.width(site) for site in source.sites)
     sites = len(source.sites)
     yield work.row(
