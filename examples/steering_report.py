@@ -22,6 +22,7 @@ HEADING = "## Measured"
 ARMS = {
     "neurons": "neurons",
     "random_neurons": "random neurons",
+    "found_neurons": "neurons found by what they cause",
     "topk_direction": "difference of means, TopK",
     "dense_direction": "difference of means, twin",
     "posthoc_neurons": "post-hoc TopK of the twin",

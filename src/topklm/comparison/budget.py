@@ -80,5 +80,3 @@ DEFAULTS = {
     "trace_tokens": 20_000,
 }
 """Of the fields that may be as they are."""
-STRENGTHS = (0.5, 1.0, 1.5, 2.0)
-"""At which features are steered, in units of their 99th percentile."""

@@ -35,6 +35,7 @@ UNIT = "topklm.steering-unit/1"
 RESULT = "steering.json"
 FIGURE = "success.png"
 CONTEXTS, CONTEXT_TOKENS = 64, 32
+STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 Say = Callable[[str], None]
 
 
@@ -46,7 +47,7 @@ class Settings:
     """At most so many features of each arm, evenly many of each layer; None: every labelled one."""
     texts: int = 200
     """Texts written at each strength; every other one chooses the strength, the rest judge."""
-    strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+    strengths: tuple[float, ...] = STRENGTHS
     """In units of each feature's 99th percentile; of a direction's difference of means."""
     action: str = "set_to"
     """What is done with features: set_to or add. A direction is always added."""

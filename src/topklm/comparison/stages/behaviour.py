@@ -5,10 +5,10 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.files import read_json
-from ...steering.evaluation import PLAN, Settings, evaluate
+from ...steering.evaluation import PLAN, STRENGTHS, Settings, evaluate
 from ...tracing import trace as run_trace
 from ...tracing.stored import PLAN as TRACE_PLAN
-from ..budget import DEFAULTS, STRENGTHS
+from ..budget import DEFAULTS
 from ..result import ResultRow
 from .work import Found, LeftOut, Work, as_estimate
 
@@ -21,6 +21,8 @@ ARMS = (
     "posthoc_neurons",
     "prompt",
 )
+DECIDES = (*ARMS, *map(str, STRENGTHS))
+"""What decides the stage `steering`, beside weights and budget."""
 OF_TWIN = ("dense_direction", "posthoc_neurons")
 """Arms that need the twin."""
 NAMED = {"posthoc_neurons": "posthoc"}
@@ -68,7 +70,6 @@ def steering_settings(work: Work) -> Settings:
     taken: dict[str, Any] = {
         "max_features": DEFAULTS["steer_features"],
         "texts": DEFAULTS["steer_texts"],
-        "strengths": STRENGTHS,
     }
     if path.is_file():
         there = read_json(path)

@@ -34,7 +34,7 @@ STAGES = (
     Stage("tasks", losses.tasks, 4, ("task_items",), "zero-shot tasks"),
     Stage("cost", costs.cost, 1, (*TEXT, "read_tokens", "wide"), "seconds, operations, parameters"),
     Stage("metrics", reading.metrics, 20, (*TEXT, "wide"), "metrics of all sources"),
-    Stage("steering", behaviour.steering, 12, STEERING, "steering", behaviour.ARMS),
+    Stage("steering", behaviour.steering, 12, STEERING, "steering", behaviour.DECIDES),
     Stage("tracing", behaviour.tracing, 10, ("lexicon", "trace_tokens"), "traces over checkpoints"),
 )
 NAMES = tuple(one.name for one in STAGES)
