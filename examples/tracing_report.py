@@ -30,7 +30,7 @@ from topklm.tracing.series import read_series
 
 HEADING = "## Measured"
 PAIRS = ("identity_match", "same_index_cosine", "best_match_cosine", "permuted_cosine")
-SOURCES = ("topk", "dense", "posthoc", "initialisation", "permuted")
+SOURCES = ("topk", "dense", "posthoc", "sae_1x", "sae_1x_warm", "initialisation", "permuted")
 
 
 def main(document: str, *runs: str) -> None:
@@ -61,8 +61,9 @@ def main(document: str, *runs: str) -> None:
         _layers(traces),
         f"![Pairs of layers](../images/{path.stem}_layers.png)",
         *_seeds(first),
-        "### Five lives",
-        "Chosen by the rule in `examples/tracing_report.py`, nobody picked them.",
+        "### Lives",
+        "Chosen by the rule in `examples/tracing_report.py`, nobody picked them: five, or fewer where no "
+        "neuron has a label of a kind.",
         *_lives(first, path),
     ]
     write_text(path, "\n\n".join(parts) + "\n")
@@ -126,7 +127,7 @@ def _matching(traces: list[Trace]) -> str:
             continue
         cells = [_shown(one) for one in found]
         cells.append(_over_seeds([one["value"] for one in found if one is not None]))
-        for mean in ("same_index_cosine", "best_match_cosine", "assigned_cosine"):
+        for mean in ("same_index_cosine", "best_match_cosine", "assigned_cosine", "assigned_match"):
             cells.append(", ".join(_number(one.get(mean)) for one in found if one is not None))
         rows.append([TITLES[name], *cells])
     head = [
@@ -136,6 +137,7 @@ def _matching(traces: list[Trace]) -> str:
         "same index",
         "best match",
         "assigned",
+        "best is the one assigned",
     ]
     text = "Identity match, consecutive checkpoints of the last half of training:\n\n" + _table(head, rows)
     for other in ("posthoc", "dense"):
@@ -147,6 +149,13 @@ def _matching(traces: list[Trace]) -> str:
         if differences:
             each = ", ".join(f"{one:+.3f}" for one in differences)
             text += f"\n\nTopK minus {TITLES[other]}, by seed: {each}; mean {_over_seeds(differences)}."
+    for name in ("sae_1x", "sae_1x_warm"):
+        costs = [one.about["saes"]["checkpoints"].get(name) for one in traces]
+        if all(costs):
+            seconds = ", ".join(f"{one['seconds']:,.0f}" for one in costs)
+            text += (
+                f"\n\n{TITLES[name]}: {costs[0]['checkpoints']} checkpoints, {seconds} s of training by seed."
+            )
     return text
 
 

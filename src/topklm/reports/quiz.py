@@ -39,6 +39,7 @@ def quiz_page(questions: Sequence[Question], *, quiz: str) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     template = environment().get_template("quiz.html")
     return template.render(
+        title="What do these have in common?",
         questions=questions,
         quiz=quiz,
         style=style(),

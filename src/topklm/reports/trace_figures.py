@@ -15,6 +15,9 @@ TITLES = {
     "initialisation": "initialisation (first against last)",
     "permuted": "chance (indices permuted)",
     "random": "two random initialisations",
+    "initial": "both as they began, with one embedding",
+    "sae_1x": "SAE begun afresh at each checkpoint",
+    "sae_1x_warm": "SAE begun as the one before",
 }
 MOST_CONCEPTS = 40
 
