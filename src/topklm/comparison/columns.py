@@ -8,12 +8,11 @@ from typing import NamedTuple
 from ..core.stats import Estimate
 from ..reports.comparison import Panel, intervals_figure
 from ..reports.document import Block, Figure, Table
-from ..reports.metrics import number
+from ..reports.metrics import number, spread
+from .claims.verdict import CONTROLS
 from .gaps import Key, Numbers
 from .headlines import MAIN, is_sae
 
-CONTROLS = ("posthoc", "dense", "random", "shuffled")
-"""Behind the neurons and the SAEs, in this order; others follow."""
 GIGA = 1e9
 
 
@@ -36,7 +35,7 @@ def said(one: Estimate | None) -> str:
     finite = math.isfinite(one.low) and math.isfinite(one.high)
     if not finite or math.isclose(one.low, one.high, rel_tol=1e-9, abs_tol=1e-12):
         return number(one.value)
-    return f"{number(one.value)} [{number(one.low)}, {number(one.high)}]"
+    return spread(one)
 
 
 def whole(one: Estimate) -> str:
@@ -58,7 +57,7 @@ def giga(one: Estimate) -> str:
 
 
 def ordered(sources: Iterable[str]) -> list[str]:
-    """Put the neurons first, then SAEs, then controls."""
+    """Put the neurons first, then SAEs, then controls in the order of the rules, then others."""
     known = list(sources)
 
     def place(name: str) -> tuple[int, int, str]:

@@ -26,6 +26,7 @@ from ..training.twin import twin_if_any
 from .arms import DEFAULT, MAIN, Bench, LeftOut, Unit, check_arms
 from .concepts import MOST_TOKENS, judge_for, labelled_text
 from .editing import source_for
+from .find import CONTEXT_TOKENS, CONTEXTS
 from .success import PERPLEXITY
 from .summary import summarise
 from .trial import Trials, first_tokens
@@ -34,7 +35,6 @@ PLAN = "topklm.steering-plan/1"
 UNIT = "topklm.steering-unit/1"
 RESULT = "steering.json"
 FIGURE = "success.png"
-CONTEXTS, CONTEXT_TOKENS = 64, 32
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 Say = Callable[[str], None]
 
