@@ -54,29 +54,27 @@ def measured(runs: Sequence[str], images: Path) -> list[str]:
     corpus = ", ".join(Path(one).name for one in settings.data)
     image = f"steering_{settings.preset}.png"
     shutil.copyfile(Path(runs[0]) / "steering" / "success.png", images / image)
-    seeds = ", ".join(str(one["seeds"][0]) for one in results)
+    seeds = [Run(one).settings.seed for one in runs]
     return [
         f"### `{settings.preset}` on {corpus}",
         _about(results, seeds),
         markdown_table(
-            ["arm", *(f"seed {one['seeds'][0]}" for one in results), "with room", "reached", "fluent"],
+            ["arm", *(f"seed {one}" for one in seeds), "with room", "reached", "fluent"],
             [_arm(name, results) for name in _arms(results)],
         ),
         "With room, reached and fluent: the mean over seeds. Success by layer and by strength, where one "
-        "strength serves all neurons, seed " + seeds.split(",")[0] + ":",
+        f"strength serves all neurons, seed {seeds[0]}:",
         _by_strength(results[0]),
         f"![Success against fluency](../images/{image})",
         "What is left of an edit of 1x after the next blocks (along its own direction; 1: all of it):",
         _carried(results[0]),
-        "Texts by rule, of seed "
-        + seeds.split(",")[0]
-        + ": of the features in order the first of each sixth, "
-        "the first prompt that judges.",
+        f"Texts by rule, of seed {seeds[0]}: of the features in order the first of each sixth, the first prompt "
+        "that judges.",
         *_samples(results[0]),
     ]
 
 
-def _about(results: Sequence[Content], seeds: str) -> str:
+def _about(results: Sequence[Content], seeds: Sequence[int]) -> str:
     settings = results[0]["settings"]
     labelled = ", ".join(
         f"{one['n_labelled']:,} of {one['n_live']:,} ({100 * one['labelled_share']['value']:.1f} %)"
@@ -84,7 +82,7 @@ def _about(results: Sequence[Content], seeds: str) -> str:
     )
     left_out = "".join(f" Left out: {name}, {why}." for name, why in results[0]["left_out"].items())
     return (
-        f"Seed {seeds}. Labelled neurons of the live ones: {labelled}. Of them "
+        f"Seed {', '.join(map(str, seeds))}. Labelled neurons of the live ones: {labelled}. Of them "
         f"{', '.join(str(one['n_features']) for one in results)} were steered, {settings['texts']} texts of "
         f"{settings['new_tokens']} tokens at each strength, half of them to choose it, half to judge. In "
         "brackets 95 % over features. Success needs ten points more of the texts and a third of the distance "

@@ -241,3 +241,13 @@ def test_the_verb_prints_verdicts_or_all_of_it(
     assert main(["compare", str(plain), "--without", "everything"]) == 2
     assert capsys.readouterr().err.startswith("topklm: there is no stage 'everything'")
     assert main(["compare", str(plain / "none")]) == 2
+
+
+def test_a_stage_that_found_its_work_done_does_not_shorten_the_time_left() -> None:
+    twin, saes, index, *_ = table.STAGES
+    clock = comparing.Clock([twin, saes, index])
+    assert clock.left(twin) == "stage 1 of 3, about 33 min left for all"
+    clock.done(twin, seconds=0.2)
+    assert clock.left(saes) == "stage 2 of 3, about 18 min left for all"
+    clock.done(saes, seconds=2 * 15 * 60)
+    assert clock.left(index) == "stage 3 of 3, about 6 min left for all"
