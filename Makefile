@@ -7,7 +7,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart reproduce test test-all check bench docs clean
+.PHONY: help quickstart reproduce test test-all coverage check bench docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1	/' | expand -t 14
@@ -37,6 +37,9 @@ test: $(VENV)/.dev ## The quick tests (below 10 minutes)
 
 test-all: $(VENV)/.dev ## The slow rest of the tests
 	$(PYTEST) -m slow
+
+coverage: $(VENV)/.dev ## All tests, and the share of lines and branches that they run
+	$(PYTEST) --cov --cov-report=term-missing
 
 check: $(VENV)/.dev ## Format, lint, types, import rules
 	$(BIN)/ruff format --check .
