@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError, Interrupted
-from ..core.files import PARTIAL, disk_full_is_said, existing, locked
+from ..core.errors import InputError
+from ..core.files import PARTIAL, disk_full_is_said, existing, interruption_is_said, locked
 from ..features import FeatureSource
 from .format import ABOUT, WORK
 
@@ -22,13 +22,9 @@ def writing(directory: Path, *, shared: bool = False) -> Iterator[None]:
     is_new = not directory.exists()
     with disk_full_is_said(existing(directory)):
         directory.mkdir(parents=True, exist_ok=True)
-        with locked(directory, shared=shared):
+        with locked(directory, shared=shared), interruption_is_said(directory):
             try:
                 yield
-            except KeyboardInterrupt:
-                raise Interrupted(
-                    f"interrupted; what is done of {directory} is kept: the same call goes on from there"
-                ) from None
             except InputError:
                 if not shared and not (directory / ABOUT).exists():
                     _clear(directory, remove=is_new)
