@@ -214,7 +214,8 @@ def _claimed(features: Array, firings: Array) -> Array:
     """Count, for each key, the firings of its feature at this level or above: shape (keys, 2)."""
     below = np.searchsorted(features, features)  # the first key of each key's feature
     before = np.vstack([np.zeros((1, 2), np.int64), firings.cumsum(0)])
-    return before[1:] - before[below]
+    claimed: Array = before[1:] - before[below]
+    return claimed
 
 
 def _block(columns: sparse.csc_array, start: int) -> tuple[Array, Array, Array]:
