@@ -24,8 +24,8 @@ from topklm.core.site import Neuron
 from topklm.core.stats import paired_t
 from topklm.metrics.emergence import EMERGED, emergence
 from topklm.metrics.labelled import LABELLED
+from topklm.reports.lives import draw_life
 from topklm.reports.trace_figures import FIGURES, TITLES
-from topklm.reports.tracing import draw_life
 from topklm.tracing.series import read_series
 
 HEADING = "## Measured"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from topklm.comparison.quiz import KINDS, make_quiz, score_quiz
+from topklm.comparison.quiz import KINDS, make_quiz
+from topklm.comparison.quiz_score import score_quiz
 from topklm.comparison.result import Result
 from topklm.core.errors import InputError
 from topklm.index import FeatureIndex, build_index

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from topklm.reports.lives import draw_carriers, draw_life
+from topklm.reports.terminal import sparkline
 from topklm.reports.trace_figures import FIGURES, life_figure
-from topklm.reports.tracing import draw_carriers, draw_life, draw_trace, sparkline
+from topklm.reports.tracing import draw_trace
 from topklm.tracing.stored import Life, Moment
 
 STEPS = [0, 1, 10]

@@ -13,7 +13,8 @@ import pytest
 from topklm.core.errors import InputError, RunError
 from topklm.core.site import Neuron
 from topklm.steering.arms import Bench, check_arms, drawn
-from topklm.steering.evaluation import Settings, evaluate
+from topklm.steering.evaluation import evaluate
+from topklm.steering.settings import Settings
 from topklm.steering.success import Texts, choose, judged
 from topklm.steering.survey import Survey, Surveyed
 from topklm.training import load

@@ -20,9 +20,10 @@ from topklm.steering.concepts import (
     judge_for,
     labelled_text,
 )
+from topklm.steering.contrast import find_by_texts
 from topklm.steering.editing import source_for, steer
 from topklm.steering.edits import Edit
-from topklm.steering.find import find_by_concept, find_by_texts, find_by_word, marks_of
+from topklm.steering.find import find_by_concept, find_by_word, marks_of
 from topklm.steering.survey import mean_directions, survey
 from topklm.training import Loaded
 

@@ -12,6 +12,7 @@ from .tasks import evaluate_tasks, write_tasks
 
 if TYPE_CHECKING:
     from ..data import Packed
+    from ..evaluation.heldout import Likelihoods
     from ..training import Loaded
 
 STREAMED_CHARACTERS = 2_000_000
@@ -73,20 +74,11 @@ def evaluate(
 
 def held_out_losses(path: str, data: list[str] | None, compare: str | None, *, as_json: bool) -> None:
     """Measure the loss of one run or two on the same text, and print it."""
-    from ..core.progress import counted
     from ..core.stats import bootstrap_ratio
-    from ..evaluation.heldout import document_likelihoods, summary
+    from ..evaluation.heldout import summary
 
     runs = open_runs(path, compare)
-    sums = []
-    for loaded in runs:
-        say(f"reading {', '.join(data or ['the validation part'])} with {loaded.run.path}")
-        with tempfile.TemporaryDirectory() as scratch:
-            packed = held_out_text(loaded, data, Path(scratch))
-            context = loaded.model.config.max_position_embeddings
-            total = len(packed.tokens) - 1
-            with counted(error_console(), "reading", unit="tokens", total=total) as report:
-                sums.append(document_likelihoods(loaded.model, packed, context=context, report=report))
+    sums = [likelihoods(loaded, data) for loaded in runs]
     measured = [summary(one) for one in sums]
     results = [
         {
@@ -116,6 +108,20 @@ def held_out_losses(path: str, data: list[str] | None, compare: str | None, *, a
         put_json(content)
     else:
         put("\n".join(lines))
+
+
+def likelihoods(loaded: "Loaded", data: list[str] | None) -> "Likelihoods":
+    """Read the text with a run's model."""
+    from ..core.progress import counted
+    from ..evaluation.heldout import document_likelihoods
+
+    say(f"reading {', '.join(data or ['the validation part'])} with {loaded.run.path}")
+    with tempfile.TemporaryDirectory() as scratch:
+        packed = held_out_text(loaded, data, Path(scratch))
+        context = loaded.model.config.max_position_embeddings
+        total = len(packed.tokens) - 1
+        with counted(error_console(), "reading", unit="tokens", total=total) as report:
+            return document_likelihoods(loaded.model, packed, context=context, report=report)
 
 
 def open_runs(path: str, compare: str | None) -> list["Loaded"]:

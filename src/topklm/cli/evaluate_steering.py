@@ -53,7 +53,8 @@ def evaluate_steering(
     distinct-2.
     Interrupted at any time, the same command goes on with what is done; more arms use it too.
     """
-    from ..steering.evaluation import FIGURE, RESULT, Settings, evaluate
+    from ..steering.evaluation import FIGURE, RESULT, evaluate
+    from ..steering.settings import Settings
 
     settings = Settings(
         max_features=max_features,

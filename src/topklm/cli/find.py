@@ -47,8 +47,8 @@ def find(
     Beside that stands how well they fire on what was asked for: the two often differ. As reference, the
     direction that the difference of mean states gives, for each layer. Needs an index: topklm index RUN.
     """
+    from ..steering.contrast import find_by_texts
     from ..steering.editing import own_index, source_for
-    from ..steering.find import find_by_texts
     from ..training import load
 
     if (words is not None) + (concept is not None) + (having is not None or lacking is not None) != 1:

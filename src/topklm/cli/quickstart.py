@@ -54,6 +54,12 @@ def quickstart(
         found = {"n_tokens": index.n_tokens, "texts": texts, "cards": [asdict(card) for card in cards]}
         put_json({**content, "seeds": [loaded.run.settings.seed], **found})
         return
+    show(out, index, texts, cards)
+    say(f"done: {out}")
+
+
+def show(out: Path, index: "FeatureIndex", texts: list[str], cards: "list[Card]") -> None:
+    """Print what the model writes, the neurons chosen, and what to try next."""
     put("\nWhat it writes:\n")
     for text in texts:
         put(textwrap.indent(textwrap.fill(text, 96), "  ") + "\n")
@@ -76,7 +82,6 @@ def quickstart(
         f"      topklm train --data your.txt --out runs/yours\n"
         f"      topklm train --config {out} --dense --out {out}/twin     (its dense twin)"
     )
-    say(f"done: {out}")
 
 
 def draw_few(card: "Card", colour: bool, width: int | None) -> "Text":

@@ -34,7 +34,8 @@ def quiz(
     Writes a page that stands alone; it saves the answers to a file, which --score judges by the key that
     stays beside the page. Needs an index of both sources: topklm index RUN --source NAME.
     """
-    from ..comparison.quiz import KINDS, make_quiz, score_quiz
+    from ..comparison.quiz import KINDS, make_quiz
+    from ..comparison.quiz_score import score_quiz
 
     if not Path(path).is_dir():
         raise InputError(f"there is no run {path}")

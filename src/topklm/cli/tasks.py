@@ -61,26 +61,15 @@ def evaluate_tasks(
     runs = open_runs(path, compare)
     with tempfile.TemporaryDirectory() as scratch:
         found = _run(runs, names, data, Path(scratch), limit=limit)
-    first = runs[0]
-    content: dict[str, Any] = {
-        "format": "topklm.scores/1",
-        "run": str(first.run.path),
-        "revision": first.run.revision,
-        "seeds": [first.run.settings.seed],
-        "tasks": {name: _as_json(result) for name, result in found[0].items()},
-    }
+    content: dict[str, Any] = {"format": "topklm.scores/1", **_scores(runs[0], found[0])}
     lines = [_describe(name, result) for name, result in found[0].items()]
     if len(runs) > 1:
-        other = runs[1]
         differences = {
             name: {metric: difference(result, found[1][name], metric) for metric in result.scores}
             for name, result in found[0].items()
         }
         content["compare"] = {
-            "run": str(other.run.path),
-            "revision": other.run.revision,
-            "seeds": [other.run.settings.seed],
-            "tasks": {name: _as_json(result) for name, result in found[1].items()},
+            **_scores(runs[1], found[1]),
             "difference": {
                 name: {_plain(metric): one._asdict() for metric, one in by_metric.items()}
                 for name, by_metric in differences.items()
@@ -91,6 +80,15 @@ def evaluate_tasks(
         put_json(content)
     else:
         put("\n".join(lines))
+
+
+def _scores(loaded: "Loaded", found: dict[str, "TaskResult"]) -> dict[str, Any]:
+    return {
+        "run": str(loaded.run.path),
+        "revision": loaded.run.revision,
+        "seeds": [loaded.run.settings.seed],
+        "tasks": {name: _as_json(result) for name, result in found.items()},
+    }
 
 
 def _run(

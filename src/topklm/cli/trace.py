@@ -93,7 +93,8 @@ def show(
     as_json: bool,
 ) -> None:
     """Print what was asked of a trace: one life, the carriers of a concept, or all of it."""
-    from ..reports.tracing import draw_carriers, draw_life, draw_runs, draw_trace
+    from ..reports.lives import draw_carriers, draw_life
+    from ..reports.tracing import draw_runs, draw_trace
 
     about = {key: traced.about[key] for key in ("run", "revision", "n_tokens", "seeds", "checkpoints")}
     if name is not None:

@@ -166,6 +166,11 @@ def train(
         if resume
         else start_run(out, changes, preset=preset, config=config)
     )
+    put_trained(run, as_json=as_json)
+
+
+def put_trained(run: Any, *, as_json: bool) -> None:
+    """Print what was trained, and how well it predicts held-out text."""
     rows = run.metrics()
     final = next((row["eval_loss"] for row in reversed(rows) if "eval_loss" in row), None)
     if as_json:

@@ -183,37 +183,33 @@ def steering(numbers: Numbers, figures: Path) -> Iterator[Block]:
     )
 
 
+OVER_TIME = [
+    Column("identity match", Key("identity_match"), said),
+    Column("same-index cosine", Key("identity_match/same_index_cosine"), said),
+    Column("best-match cosine", Key("identity_match/best_match_cosine"), said),
+    Column("best match is the partner assigned", Key("identity_match/assigned_match"), said),
+    Column("emerged at, share of training", Key("emergence_share_of_training"), said),
+]
+OVER_LAYERS = [
+    Column("identity match", Key("layers_identity_match"), said),
+    Column("same-index cosine", Key("layers_same_index_cosine"), said),
+    Column("best-match cosine", Key("layers_best_match_cosine"), said),
+]
+OVER_SEEDS = [
+    Column("best-match cosine", Key("seeds_best_match_cosine"), said),
+    Column("of features shifted in time", Key("seeds_best_match_cosine/shifted"), said),
+    Column("assigned-pair cosine", Key("seeds_assigned_cosine"), said),
+]
+
+
 def formation(numbers: Numbers, figures: Path) -> Iterator[Block]:
     """Tell how far indices and best matches stay the same, over checkpoints, layers and seeds."""
     first_to_last = numbers.mean(START, Key("identity_match"))
     start = "" if first_to_last is None else f" (from the first to the last, {said(first_to_last)} keep it)"
-    over_time = [
-        Column("identity match", Key("identity_match"), said),
-        Column("same-index cosine", Key("identity_match/same_index_cosine"), said),
-        Column("best-match cosine", Key("identity_match/best_match_cosine"), said),
-        Column("best match is the partner assigned", Key("identity_match/assigned_match"), said),
-        Column("emerged at, share of training", Key("emergence_share_of_training"), said),
-    ]
-    parts = [
-        (f"From one checkpoint to the next, over the last half of training{start}:", over_time, [START]),
-        (
-            "From layer to layer, all pairs of TopK layers:",
-            [
-                Column("identity match", Key("layers_identity_match"), said),
-                Column("same-index cosine", Key("layers_same_index_cosine"), said),
-                Column("best-match cosine", Key("layers_best_match_cosine"), said),
-            ],
-            [],
-        ),
-        (
-            "From seed to seed (of SAEs: two of the same model):",
-            [
-                Column("best-match cosine", Key("seeds_best_match_cosine"), said),
-                Column("of features shifted in time", Key("seeds_best_match_cosine/shifted"), said),
-                Column("assigned-pair cosine", Key("seeds_assigned_cosine"), said),
-            ],
-            [],
-        ),
+    parts: list[tuple[str, list[Column], list[str]]] = [
+        (f"From one checkpoint to the next, over the last half of training{start}:", OVER_TIME, [START]),
+        ("From layer to layer, all pairs of TopK layers:", OVER_LAYERS, []),
+        ("From seed to seed (of SAEs: two of the same model):", OVER_SEEDS, []),
     ]
     begun = False
     for says, columns, without in parts:

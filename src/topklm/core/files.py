@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
-from .errors import DiskFullError, InputError, RunError
+from .errors import DiskFullError, InputError, Interrupted, RunError
 
 MANIFEST = "manifest.json"
 PARTIAL = ".partial-"
@@ -188,6 +188,17 @@ def disk_full_is_said(directory: Path) -> Iterator[None]:
         raise DiskFullError(
             f"no space left on the disk of {directory}; free some, or choose another directory"
         ) from error
+
+
+@contextlib.contextmanager
+def interruption_is_said(directory: Path) -> Iterator[None]:
+    """Turn Ctrl-C into one Interrupted, where what is done of a directory is kept and gone on with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted; what is done of {directory} is kept: the same call goes on from there"
+        ) from None
 
 
 NUMPY_DISK_FULL = re.compile(r"\d+ requested and \d+ written")

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..stories.content.names import MEN, SEASONS, WOMEN
+from ..stories.content.names import SEASONS
 from ..stories.content.senses import SENSES
 from ..stories.content.topics import TOPICS
 from ..stories.content.traits import TRAITS
 from ..stories.inflect import verbs
 from ..stories.twins import Site, Told, retell, sentences_with, sites, variables_of
 from ..stories.variables import Variables
+from .story_changes import NAMES, third_person, trait_of, two_names, with_fields, with_topic, with_trait
 
 SEED = (1 << 64) - 2
 """Seed of the tasks' stories; training corpora take `stories:N`, whose other seeds share no story with it."""
@@ -81,30 +82,30 @@ def _word_pair(
 
 
 def _tense(index: int, dice: random.Random) -> Pair | None:
-    changes = partial(_set, tense="past"), partial(_set, tense="present")
+    changes = partial(with_fields, tense="past"), partial(with_fields, tense="present")
     return _word_pair(index, dice, changes, lambda site: True)
 
 
 def _agreement(index: int, dice: random.Random) -> Pair | None:
     forms = {(verb.base, verb.third) for verb in verbs().values()} | {("am", "is")}
     changes = (
-        partial(_set, tense="present", narrator="first"),
-        partial(_set, tense="present", narrator="third"),
+        partial(with_fields, tense="present", narrator="first"),
+        partial(with_fields, tense="present", narrator="third"),
     )
     return _word_pair(index, dice, changes, lambda site: (site.first, site.second) in forms)
 
 
 def _pronouns(index: int, dice: random.Random) -> Pair | None:
-    woman, man = _names(index, dice, ("f", "m"))
+    woman, man = two_names(dice, ("f", "m"))
     relation = dice.choice(NEUTRAL)
     common: dict[str, Any] = {
         "narrator": "third",
         "relation": relation,
-        **_third_person(index, dice, (woman, man)),
+        **third_person(variables_of(SEED, index), dice, (woman, man)),
     }
     changes = (
-        partial(_set, **common, hero=woman, hero_gender="f", friend=man, friend_gender="m"),
-        partial(_set, **common, hero=man, hero_gender="m", friend=woman, friend_gender="f"),
+        partial(with_fields, **common, hero=woman, hero_gender="f", friend=man, friend_gender="m"),
+        partial(with_fields, **common, hero=man, hero_gender="m", friend=woman, friend_gender="f"),
     )
 
     def fits(site: Site) -> bool:
@@ -115,23 +116,26 @@ def _pronouns(index: int, dice: random.Random) -> Pair | None:
 
 def _people(index: int, dice: random.Random) -> Pair | None:
     gender = dice.choice("fm")
-    one, other = _names(index, dice, (gender, gender))
+    one, other = two_names(dice, (gender, gender))
     common: dict[str, Any] = {
         "narrator": "third",
         "relation": dice.choice(NEUTRAL),
         "hero_gender": gender,
         "friend_gender": gender,
-        **_third_person(index, dice, (one, other)),
+        **third_person(variables_of(SEED, index), dice, (one, other)),
     }
-    changes = partial(_set, **common, hero=one, friend=other), partial(_set, **common, hero=other, friend=one)
+    changes = (
+        partial(with_fields, **common, hero=one, friend=other),
+        partial(with_fields, **common, hero=other, friend=one),
+    )
     return _word_pair(index, dice, changes, lambda site: _both_named(site, (one, other), in_site=True))
 
 
 def _ownership(index: int, dice: random.Random) -> Pair | None:
     gender = dice.choice("fm")
-    one, other = _names(index, dice, (gender, gender))
+    one, other = two_names(dice, (gender, gender))
     hero_gender = dice.choice("fm")
-    hero = dice.choice([name for name in _POOLS[hero_gender] if name not in (one, other)])
+    hero = dice.choice([name for name in NAMES[hero_gender] if name not in (one, other)])
     common: dict[str, Any] = {
         "plot": dice.choice(("loan", "secret", "lost")),
         "relation": dice.choice(NEUTRAL),
@@ -141,8 +145,8 @@ def _ownership(index: int, dice: random.Random) -> Pair | None:
         "other_gender": gender,
     }
     changes = (
-        partial(_set, **common, friend=one, other=other),
-        partial(_set, **common, friend=other, other=one),
+        partial(with_fields, **common, friend=one, other=other),
+        partial(with_fields, **common, friend=other, other=one),
     )
     owning = {"giver", "receiver", "holder", "promise:kept", "confession"}
 
@@ -150,6 +154,13 @@ def _ownership(index: int, dice: random.Random) -> Pair | None:
         return bool(owning & site.concepts) and _both_named(site, (one, other), in_site=True)
 
     return _word_pair(index, dice, changes, fits)
+
+
+def _both_named(site: Site, names: tuple[str, str], *, in_site: bool = False) -> bool:
+    """Tell whether both names stand before a place in both stories (and, `in_site`, at the place)."""
+    here = {site.first.removesuffix("'s"), site.second.removesuffix("'s")}
+    named = all(name in text for name in names for text in (site.before_first, site.before_second))
+    return named and (not in_site or here == set(names))
 
 
 # --- whole sentences ----------------------------------------------------------------------------
@@ -180,13 +191,13 @@ def _cut(told: Told, pools: tuple[str, ...]) -> tuple[str, str] | None:
 
 def _promises(index: int, dice: random.Random) -> Pair | None:
     plot = dice.choice(("loan", "secret"))
-    changes = tuple(partial(_with_trait, trait=_trait(dice, good), plot=plot) for good in (True, False))
+    changes = tuple(partial(with_trait, trait=trait_of(dice, good), plot=plot) for good in (True, False))
     pools = {"loan": ("loan/kept", "loan/broken"), "secret": ("secret/kept", "secret/spilt")}[plot]
     return _sentence_pair(index, (changes[0], changes[1]), ((pools[0],), (pools[1],)))
 
 
 def _endings(index: int, dice: random.Random) -> Pair | None:
-    changes = tuple(partial(_with_trait, trait=_trait(dice, good)) for good in (True, False))
+    changes = tuple(partial(with_trait, trait=trait_of(dice, good)) for good in (True, False))
     return _sentence_pair(index, (changes[0], changes[1]), (("end/happy",), ("end/sad",)))
 
 
@@ -194,13 +205,13 @@ def _character(index: int, dice: random.Random) -> Pair | None:
     good = dice.random() < 0.5
     one, other = dice.sample([trait.name for trait in TRAITS if trait.good == good], 2)
     pools = tuple(tuple(f"{stage}/{name}" for stage in ("decide", "seek", "hold")) for name in (one, other))
-    changes = partial(_with_trait, trait=one), partial(_with_trait, trait=other)
+    changes = partial(with_trait, trait=one), partial(with_trait, trait=other)
     return _sentence_pair(index, changes, (pools[0], pools[1]))
 
 
 def _seasons(index: int, dice: random.Random) -> Pair | None:
     one, other = dice.sample(SEASONS, 2)
-    changes = partial(_set, season=one), partial(_set, season=other)
+    changes = partial(with_fields, season=one), partial(with_fields, season=other)
     pair = _sentence_pair(index, changes, ((f"season/{one}",), (f"season/{other}",)))
     named = pair and all(
         season in context for season, context in zip((one, other), pair.contexts, strict=True)
@@ -211,14 +222,14 @@ def _seasons(index: int, dice: random.Random) -> Pair | None:
 def _topics(index: int, dice: random.Random) -> Pair | None:
     one, other = dice.sample([topic.name for topic in TOPICS], 2)
     plot = dice.choice(("loan", "errand", "contest", "favour"))
-    changes = tuple(partial(_with_topic, topic=name, dice=dice, plot=plot) for name in (one, other))
+    changes = tuple(partial(with_topic, topic=name, dice=dice, plot=plot) for name in (one, other))
     return _sentence_pair(index, (changes[0], changes[1]), (("trouble",), ("trouble",)))
 
 
 def _senses(index: int, dice: random.Random) -> Pair | None:
     word = dice.choice(sorted(SENSES))
     told = [
-        retell(SEED, index, partial(_with_topic, topic=topic, dice=dice, plot="contest"))
+        retell(SEED, index, partial(with_topic, topic=topic, dice=dice, plot="contest"))
         for topic in dice.sample(sorted(SENSES[word]), 2)
     ]
     cuts = [_cut(one, ("trouble",)) for one in told]
@@ -246,66 +257,6 @@ def _around(word: str, told: Told, dice: random.Random) -> tuple[str, str] | Non
 
 
 _LEAD = re.compile(r"(?:(?:Then|Suddenly|Overnight) )?(?:an?|the|each|every|one)", re.IGNORECASE)
-
-
-# --- changes of variables -----------------------------------------------------------------------
-
-_POOLS = {"f": WOMEN, "m": MEN}
-
-
-def _set(variables: Variables, /, **fields: Any) -> Variables:
-    return variables._replace(**fields)
-
-
-def _names(index: int, dice: random.Random, genders: tuple[str, str]) -> tuple[str, str]:
-    first = dice.choice(_POOLS[genders[0]])
-    return first, dice.choice([name for name in _POOLS[genders[1]] if name != first])
-
-
-def _third_person(index: int, dice: random.Random, taken: tuple[str, str]) -> dict[str, str]:
-    """Keep the third person apart from two names that others got."""
-    drawn = variables_of(SEED, index)
-    free = [name for name in _POOLS[drawn.other_gender] if name not in taken]
-    return {"other": drawn.other if drawn.other in free else dice.choice(free)}
-
-
-def _trait(dice: random.Random, good: bool) -> str:
-    return dice.choice([trait.name for trait in TRAITS if trait.good == good])
-
-
-def _with_trait(variables: Variables, *, trait: str, plot: str | None = None) -> Variables:
-    """Give the hero a trait, with the worth and the outcome that follow from it, without a turn of luck."""
-    good = next(one.good for one in TRAITS if one.name == trait)
-    return variables._replace(
-        trait=trait,
-        worth="good" if good else "bad",
-        luck="fair",
-        outcome="happy" if good else "sad",
-        plot=plot or variables.plot,
-    )
-
-
-def _with_topic(variables: Variables, *, topic: str, dice: random.Random, plot: str) -> Variables:
-    """Move a story to another topic: the people stay, what belongs to the topic is drawn anew."""
-    content = next(one for one in TOPICS if one.name == topic)
-    return variables._replace(
-        topic=topic,
-        plot=plot,
-        role=dice.choice(content.roles),
-        place=dice.choice(content.places),
-        far=dice.choice(content.far),
-        thing=dice.choice(content.things),
-        items=tuple(dice.sample(content.items, 3)),
-        goal=dice.choice(content.goals),
-        task=dice.choice(content.tasks),
-    )
-
-
-def _both_named(site: Site, names: tuple[str, str], *, in_site: bool = False) -> bool:
-    """Tell whether both names stand before a place in both stories (and, `in_site`, at the place)."""
-    here = {site.first.removesuffix("'s"), site.second.removesuffix("'s")}
-    named = all(name in text for name in names for text in (site.before_first, site.before_second))
-    return named and (not in_site or here == set(names))
 
 
 MAKERS: dict[str, Maker] = {

@@ -73,18 +73,23 @@ def curves(
     for name, points in found.items():
         places = [(across(x), up(min(max(y, bottom), top))) for x, y in points]
         lines.append(Line(name, "M" + "L".join(f"{x:g} {y:g}" for x, y in places), places[-1]))
-    said = "; ".join(
-        f"{name} from {_short(points[0][1])} at step {points[0][0]:,.0f} to {_short(points[-1][1])} at step "
-        f"{points[-1][0]:,.0f}"
-        for name, points in found.items()
-    )
     steps = [0.0, *(10.0**power for power in range(8) if across(last) - across(10.0**power) > 60), last]
     return Chart(
         lines,
         [Tick(across(x), f"{x:,.0f}") for x in dict.fromkeys(steps)],
         [Tick(up(y), _short(y)) for y in _round_numbers(bottom, top)],
-        f"{title}: {said}.",
+        _words(title, found),
     )
+
+
+def _words(title: str, found: dict[str, list[tuple[float, float]]]) -> str:
+    """Say where each curve begins and ends."""
+    said = "; ".join(
+        f"{name} from {_short(points[0][1])} at step {points[0][0]:,.0f} to {_short(points[-1][1])} at step "
+        f"{points[-1][0]:,.0f}"
+        for name, points in found.items()
+    )
+    return f"{title}: {said}."
 
 
 class Band(NamedTuple):

@@ -56,8 +56,6 @@ def make_ready(
 
     Raises InputError, before anything waits, where a feature, a strength, an option or a concept is wrong.
     """
-    from ..data.tokenizer import encode_prompt
-    from ..evaluation.generation import Line, check_options
     from ..steering.concepts import judge_for
     from ..steering.editing import steer
     from ..steering.writing import top_tokens
@@ -65,14 +63,7 @@ def make_ready(
     held, index = workspace.writing(), workspace.index_if_any()
     source = held.writing
     resolved = steer(source, rows=ways, index=index).rows
-    line = Line(encode_prompt(source.tokenizer, prompt), **options)
-    check_options(
-        len(line.prompt),
-        source.context,
-        max_new_tokens=line.max_new_tokens,
-        temperature=line.temperature,
-        seed=line.seed,
-    )
+    line = _line(source, prompt, options)
     judge = judge_for(workspace.run) if concept else None
     if judge is not None and concept not in judge.labeller.names:
         raise InputError(f"there is no concept {concept[:60]!r}; GET /api/v1/steer/concepts lists them")
@@ -90,6 +81,22 @@ def make_ready(
         marked=frozenset(top_tokens(index, edited) if index is not None and edited else ()),
         logprobs=logprobs,
     )
+
+
+def _line(source: "SteerableSource", prompt: str, options: dict[str, Any]) -> Any:
+    """Make what is to be continued. Raises InputError where it does not fit the model's context."""
+    from ..data.tokenizer import encode_prompt
+    from ..evaluation.generation import Line, check_options
+
+    line = Line(encode_prompt(source.tokenizer, prompt), **options)
+    check_options(
+        len(line.prompt),
+        source.context,
+        max_new_tokens=line.max_new_tokens,
+        temperature=line.temperature,
+        seed=line.seed,
+    )
+    return line
 
 
 def write(tickets: Sequence[Ticket], give_way: Callable[[], object] = lambda: None) -> None:

@@ -1,24 +1,25 @@
 """Build an index: plan, parts, join. Interrupted anywhere and called again, it goes on with what is whole.
 
 The directory holds `.work/` while it is built: the plan, the packed text, the parts. `index.json` comes
-last, so a directory without it holds no index. What a part is: `parts.py`; how they join: `finish.py`.
+last, so a directory without it holds no index. Who may write there: `directory.py`; what a part is:
+`parts.py`; how parts join: `finish.py`.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from ..core.errors import InputError, Interrupted, RunError
-from ..core.files import PARTIAL, disk_full_is_said, existing, locked, read_json, remove_partial, write_json
+from ..core.errors import InputError, RunError
+from ..core.files import locked, read_json, remove_partial, write_json
 from ..core.processes import joined, on_main, place, wait_for_all
 from ..core.progress import counted
 from ..features import FeatureSource
 from ..features.capture import BATCH_TOKENS, batch_rows, capture
 from ..training import Loaded, Run, load
+from .directory import refuse_another, writing
 from .elsewhere import take_parts
 from .feature_index import FeatureIndex
 from .finish import finish
@@ -157,42 +158,16 @@ class _Build:
         """Tokens of the text."""
         return len(self.text.packed.tokens)
 
-    @contextmanager
-    def writing(self, *, shared: bool = False) -> Iterator[None]:
-        """Hold the directory, and say in one line what ends the work early."""
-        refuse_foreign(self.out)
-        is_new = not self.out.exists()
-        with disk_full_is_said(existing(self.out)):
-            self.out.mkdir(parents=True, exist_ok=True)
-            with locked(self.out, shared=shared):
-                try:
-                    yield
-                except KeyboardInterrupt:
-                    raise Interrupted(
-                        f"interrupted; what is done of {self.out} is kept: the same call goes on from there"
-                    ) from None
-                except InputError:
-                    if not shared and not (self.out / ABOUT).exists():
-                        self._clear(remove=is_new)
-                    raise
-
-    def _clear(self, *, remove: bool) -> None:
-        """Leave no dead directory behind where nothing was planned yet."""
-        if not (self.work / "plan.json").is_file():
-            shutil.rmtree(self.work, ignore_errors=True)
-            if remove:
-                shutil.rmtree(self.out)
-
     def share(self, first: int, step: int) -> None:
         """Make every `step`-th part from `first` on, next to others who make the rest."""
-        with self.writing(shared=True):
+        with writing(self.out, shared=True):
             if not self.is_done():
                 self.plan()
                 self.make_parts(range(first, self.cut.count(self.n_tokens), step))
 
     def complete(self, elsewhere: Sequence[Path]) -> None:
         """Take the parts made elsewhere, make those that are missing, and join all."""
-        with self.writing():
+        with writing(self.out):
             if not self.is_done():
                 self.plan()
                 for directory in elsewhere:
@@ -205,7 +180,7 @@ class _Build:
         if not (self.out / ABOUT).is_file():
             return False
         about = FeatureIndex.open(self.out).about
-        self._compare(about, "an index")
+        refuse_another(self.out, about, "an index", source=self.source, request=self.request)
         self.say(f"{self.out} holds this index already: nothing to do (delete it to build it anew)")
         shutil.rmtree(self.work, ignore_errors=True)
         return True
@@ -215,13 +190,12 @@ class _Build:
         self.work.mkdir(exist_ok=True)
         self.parts.mkdir(exist_ok=True)
         with locked(self.work, wait=True, name=".plan.lock"):  # one shard packs, the others wait for it
-            path = self.work / "plan.json"
+            path, request = self.work / "plan.json", self.request
             begun = read_json(path) if path.is_file() else None
             if begun is not None:
-                self._compare(begun, "an unfinished index")
-            tokenizer, request = self.source.tokenizer, self.request
+                refuse_another(self.out, begun, "an unfinished index", source=self.source, request=request)
             self.text = find_text(
-                tokenizer,
+                self.source.tokenizer,
                 self.work / "text",
                 run=self.run,
                 data=request["data"],
@@ -244,7 +218,7 @@ class _Build:
                     f"choose another directory, or delete {self.work}"
                 )
         self.cut = Cut(begun["context"], begun["batch_rows"], begun["part_tokens"])
-        wanted = self.request["tokens"]
+        wanted = request["tokens"]
         if wanted is not None and self.n_tokens < wanted:
             self.say(f"the text has only {self.n_tokens:,} tokens, not {wanted:,}: all are indexed")
 
@@ -260,23 +234,6 @@ class _Build:
             "request": self.request,
         }
 
-    def _compare(self, there: Any, what: str) -> None:
-        """Raise InputError unless what is in the directory is what was asked for."""
-        revision = there.get("revision") if isinstance(there, dict) else None
-        if revision != self.source.revision:
-            raise InputError(
-                f"{self.out} holds {what} of another model, revision {str(revision)[:12]}, not of "
-                f"{self.source.revision[:12]} ({self.source.name}); choose another directory, or delete it"
-            )
-        asked = there.get("request")
-        for name, value in self.request.items():
-            if not isinstance(asked, dict) or asked.get(name) != value:
-                was = asked.get(name) if isinstance(asked, dict) else None
-                raise InputError(
-                    f"{self.out} holds {what} made with {name}={was!r}, not {value!r}; ask for the same, "
-                    "choose another directory, or delete it"
-                )
-
     def _part_tokens(self, context: int) -> int:
         """Choose whole batches that hold about PART_FIRINGS firings; the first batch tells how many."""
         batch = context * batch_rows(context, BATCH_TOKENS)
@@ -288,7 +245,7 @@ class _Build:
 
     def make_parts(self, numbers: Sequence[int]) -> None:
         """Make the parts of these numbers that are not there yet."""
-        total = sum(self._tokens_of(number) for number in numbers)
+        total = sum(len(self.cut.span(number, self.n_tokens)) for number in numbers)
         done = 0
         with counted(self.console, "indexing", unit="tokens", total=total) as report:
 
@@ -302,9 +259,8 @@ class _Build:
                 try:
                     with locked(self.parts, name=f".lock-{number:06d}"):
                         if is_whole(directory):
-                            read(self._tokens_of(number))
+                            read(len(self.cut.span(number, self.n_tokens)))
                             continue
-                        shutil.rmtree(self.parts / f"{PARTIAL}{directory.name}", ignore_errors=True)
                         make_part(
                             self.source,
                             self.text,
@@ -316,9 +272,6 @@ class _Build:
                         )
                 except RunError:
                     self.say(f"{directory.name} is being made by another process: skipped")
-
-    def _tokens_of(self, number: int) -> int:
-        return min(self.cut.part_tokens, self.n_tokens - number * self.cut.part_tokens)
 
     def finish(self) -> None:
         """Join the parts into the index."""
@@ -344,15 +297,3 @@ class _Build:
         write_json(self.out / ABOUT, {**identity, **batch, **about})
         shutil.rmtree(self.work)
         remove_partial(self.out)
-
-
-def refuse_foreign(directory: Path) -> None:
-    """Raise InputError where a directory holds something else than an index, finished or begun."""
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise InputError(f"{directory} is a file; name a directory for the index")
-    names = {path.name for path in directory.iterdir()}
-    rest = {name for name in names if name != ".lock" and not name.startswith(PARTIAL)}
-    if rest and not rest & {ABOUT, WORK}:
-        raise InputError(f"{directory} is not empty and holds no index; choose another directory")

@@ -1,5 +1,6 @@
 """Parts of an index: each a stretch of the text, read and summarised by itself, whole on disk or absent."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,11 @@ class Cut(NamedTuple):
         """Count the parts of a text."""
         return -(-tokens // self.part_tokens)
 
+    def span(self, number: int, tokens: int) -> range:
+        """Return the positions of a part in a text of so many tokens."""
+        start = number * self.part_tokens
+        return range(start, min(start + self.part_tokens, tokens))
+
 
 def part_directory(parts: Path, number: int) -> Path:
     """Say where a part lies."""
@@ -64,10 +70,11 @@ def make_part(
     report: called with each batch's number of tokens. Raises InputError where the model gives numbers
     that are not finite.
     """
-    start = number * cut.part_tokens
-    stop = min(start + cut.part_tokens, len(text.packed.tokens))
+    span = cut.span(number, len(text.packed.tokens))
+    start, stop = span.start, span.stop
     partial = parts / f"{PARTIAL}{part_directory(parts, number).name}"
-    partial.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(partial, ignore_errors=True)  # of an interrupted call
+    partial.mkdir(parents=True)
     pieces = _read(source, text, cut, start, stop, report)
     documents = np.searchsorted(text.packed.documents[:, 0], np.arange(start, stop), side="right") - 1
     kept_places = text.kept(sample)[documents]

@@ -185,16 +185,7 @@ def rank(index: "FeatureIndex", matches: Matches, limit: int) -> tuple[tuple[Hit
     in the firings, in at most GROUPS_READ row groups, and scaled up to all of them.
     """
     single = matches.first == matches.last
-    types = np.unique(index.tokens[matches.first[single]])
-    fired, mass = np.zeros(index.layout.features), np.zeros(index.layout.features)
-    if len(types):
-        table = index.ask(
-            "SELECT site, index, sum(firings) AS firings, sum(mass) AS mass FROM token_mass "
-            "WHERE token IN (SELECT unnest(?)) GROUP BY site, index",
-            [types.tolist()],
-        )
-        number = _numbers(index.layout, table["site"].to_numpy(), table["index"].to_numpy())
-        fired[number], mass[number] = table["firings"].to_numpy(), table["mass"].to_numpy()
+    fired, mass = _from_token_mass(index, np.unique(index.tokens[matches.first[single]]))
     looked_at = counted = int(single.sum())
     if not single.all():
         several = Matches(matches.first[~single], matches.last[~single])
@@ -226,6 +217,20 @@ def rank(index: "FeatureIndex", matches: Matches, limit: int) -> tuple[tuple[Hit
         if score[place] > 0
     ]
     return tuple(hits), looked_at
+
+
+def _from_token_mass(index: "FeatureIndex", types: Array) -> tuple[Array, Array]:
+    """Read each feature's firings and mass on some token types, of the whole text."""
+    fired, mass = np.zeros(index.layout.features), np.zeros(index.layout.features)
+    if len(types):
+        table = index.ask(
+            "SELECT site, index, sum(firings) AS firings, sum(mass) AS mass FROM token_mass "
+            "WHERE token IN (SELECT unnest(?)) GROUP BY site, index",
+            [types.tolist()],
+        )
+        number = _numbers(index.layout, table["site"].to_numpy(), table["index"].to_numpy())
+        fired[number], mass[number] = table["firings"].to_numpy(), table["mass"].to_numpy()
+    return fired, mass
 
 
 def _numbers(layout: Layout, site: Array, index: Array) -> Array:

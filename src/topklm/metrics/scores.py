@@ -170,9 +170,7 @@ def hits_of(levels: Levels, marks: sparse.csr_array) -> sparse.csr_array:
 def curves(counts: Counts, *, width: int, exact: bool) -> ConceptScores:
     """Turn counts into scores."""
     features = counts.keys >> 32
-    below = np.searchsorted(features, features)  # the first key of each key's feature
-    before = np.vstack([np.zeros((1, 2), np.int64), counts.firings.cumsum(0)])
-    claimed = before[1:] - before[below]  # firings of the feature at this level or above
+    claimed = _claimed(features, counts.firings)
     n_concepts = len(counts.positives) // 2
     shares = counts.positives / np.repeat(np.maximum(counts.n_tokens, 1), n_concepts)
     shape = (2, width, n_concepts)
@@ -180,11 +178,8 @@ def curves(counts: Counts, *, width: int, exact: bool) -> ConceptScores:
     # tokens without a firing come last, all at once, with the concept's share as precision
     precision = np.broadcast_to(shares.reshape(2, 1, n_concepts), shape).astype(np.float32)
     columns = counts.hits.tocsc()
-    columns.sort_indices()
     for start in range(0, 2 * n_concepts, CONCEPTS_AT_ONCE):
-        block = columns[:, start : start + CONCEPTS_AT_ONCE].tocoo()
-        order = np.lexsort((block.row, block.col))
-        key, column, hit = block.row[order], block.col[order] + start, block.data[order]
+        key, column, hit = _block(columns, start)
         first = np.flatnonzero(np.diff(column * width + features[key], prepend=-1))
         if not len(first):
             continue
@@ -213,6 +208,21 @@ def curves(counts: Counts, *, width: int, exact: bool) -> ConceptScores:
         firings=torch.from_numpy(_per_feature(features, counts.firings, width)),
         n_tokens=torch.from_numpy(counts.n_tokens.copy()),
     )
+
+
+def _claimed(features: Array, firings: Array) -> Array:
+    """Count, for each key, the firings of its feature at this level or above: shape (keys, 2)."""
+    below = np.searchsorted(features, features)  # the first key of each key's feature
+    before = np.vstack([np.zeros((1, 2), np.int64), firings.cumsum(0)])
+    claimed: Array = before[1:] - before[below]
+    return claimed
+
+
+def _block(columns: sparse.csc_array, start: int) -> tuple[Array, Array, Array]:
+    """Return the entries of some concepts' columns: key, column and hits, column after column."""
+    block = columns[:, start : start + CONCEPTS_AT_ONCE].tocoo()
+    order = np.lexsort((block.row, block.col))
+    return block.row[order], block.col[order] + start, block.data[order]
 
 
 def _per_feature(features: Array, firings: Array, width: int) -> Array:

@@ -124,22 +124,6 @@ def draw_evaluation(content: Mapping[str, Any]) -> Text:
         for name, arm in arms.items()
     ]
     head = ("arm", "features", "success", "reached", "fluent", "best strength alone")
-    strengths = list(content["by_strength"])
-    layers = [
-        (
-            f"L{layer}",
-            str(one["n_features"]),
-            interval(one["success_rate"]),
-            *(share(one["by_strength"][name]["success_rate"]["value"]) for name in strengths),
-        )
-        for layer, one in content["by_layer"].items()
-    ]
-    prices = (
-        "perplexity",
-        "",
-        "",
-        *(_ratio(content["by_strength"][name]["perplexity_ratio"]) for name in strengths),
-    )
     labelled, live = content["n_labelled"], content["n_live"]
     parts = [
         Text(
@@ -150,10 +134,26 @@ def draw_evaluation(content: Mapping[str, Any]) -> Text:
         table(head, rows),
         Text(),
         Text("neurons by layer: success at the strength chosen for each, and at each strength alone"),
-        table(("", "features", "chosen", *strengths), [*layers, prices]),
+        _by_layer(content),
     ]
     parts += [Text(f"left out: {name}: {why}") for name, why in content["left_out"].items()]
     return Text("\n").join(parts)
+
+
+def _by_layer(content: Mapping[str, Any]) -> Text:
+    """Draw a layer's neurons a line, by strength, and below them what each strength costs in perplexity."""
+    strengths = content["by_strength"]
+    rows = [
+        (
+            f"L{layer}",
+            str(one["n_features"]),
+            interval(one["success_rate"]),
+            *(share(one["by_strength"][name]["success_rate"]["value"]) for name in strengths),
+        )
+        for layer, one in content["by_layer"].items()
+    ]
+    prices = ("perplexity", "", "", *(_ratio(one["perplexity_ratio"]) for one in strengths.values()))
+    return table(("", "features", "chosen", *strengths), [*rows, prices])
 
 
 def interval(estimate: Mapping[str, float | None]) -> str:

@@ -169,6 +169,18 @@ def broken(head: Text, parts: Sequence[Text], width: int | None, *, strip: bool 
     return [*lines, line]
 
 
+def sparkline(values: Sequence[float | None], *, highest: float | None = None) -> str:
+    """Draw numbers from 0 to `highest` (default: the largest) as bars of eight heights; a blank for none.
+
+    >>> sparkline([0.0, 0.5, 1.0, None])
+    '▁▄█ '
+    """
+    top = highest or max((value for value in values if value is not None), default=0.0) or 1.0
+    return "".join(
+        " " if value is None else EIGHTHS[max(0, min(8, round(8 * value / top)) - 1)] for value in values
+    )
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Text:
     """Draw a table: the first `left` columns and the last to the left, numbers to the right."""
     cells = [tuple(head), *(tuple(row) for row in rows)]

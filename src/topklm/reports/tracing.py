@@ -1,28 +1,14 @@
-"""Traces for the terminal: the whole run in a few lines, one neuron's life, the carriers of a concept."""
+"""Traces for the terminal: a whole trace in a few lines, runs side by side. Single features: `lives.py`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from rich.text import Text
 
-from .terminal import EIGHTHS, flow, table
-from .text import percent, quoted
+from .terminal import flow, sparkline, table
+from .text import percent
 
-SHOWN_TOKENS = 3
 SHOWN_CONCEPTS = 12
-SHOWN_CARRIERS = 30
-
-
-def sparkline(values: Sequence[float | None], *, highest: float | None = None) -> str:
-    """Draw numbers from 0 to `highest` (default: the largest) as bars of eight heights; a blank for none.
-
-    >>> sparkline([0.0, 0.5, 1.0, None])
-    '▁▄█ '
-    """
-    top = highest or max((value for value in values if value is not None), default=0.0) or 1.0
-    return "".join(
-        " " if value is None else EIGHTHS[max(0, min(8, round(8 * value / top)) - 1)] for value in values
-    )
 
 
 def draw_trace(content: Mapping[str, Any]) -> Text:
@@ -93,22 +79,19 @@ def _saes(content: Mapping[str, Any]) -> list[Text]:
 
 
 def _emergence(content: Mapping[str, Any]) -> Text:
-    rows = []
-    for name, one in {"topk": content, **content["controls"]}.items():
-        rows.append(
-            (
-                "chance (permuted)" if name == "permuted" else name,
-                _step(one["value"]),
-                f"{_step(one['low'])} to {_step(one['high'])}",
-                _percent(one["at_start"]["value"]),
-                sparkline(one["share"], highest=1.0),
-            )
-        )
-    for layer, one in content["by_layer"].items():
-        rows.append((f"topk L{layer}", _step(one["value"]), f"{_step(one['low'])} to {_step(one['high'])}",
-                     _percent(one["at_start"]["value"]), sparkline(one["share"], highest=1.0)))  # fmt: skip
+    sources = {"topk": content, **content["controls"]}
+    rows = [
+        _emerged("chance (permuted)" if name == "permuted" else name, one) for name, one in sources.items()
+    ]
+    rows += [_emerged(f"topk L{layer}", one) for layer, one in content["by_layer"].items()]
     head = ("source", "median step", "95 %", "at start", "share emerged by checkpoint")
     return table(head, rows)
+
+
+def _emerged(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:
+    between = f"{_step(one['low'])} to {_step(one['high'])}"
+    share = sparkline(one["share"], highest=1.0)
+    return (name, _step(one["value"]), between, _percent(one["at_start"]["value"]), share)
 
 
 def _changes(content: Mapping[str, Any]) -> Text:
@@ -128,10 +111,10 @@ def _changes(content: Mapping[str, Any]) -> Text:
 
 
 def _drawn(values: Sequence[float | None], pattern: str) -> str:
-    known = [value for value in values if value is not None and value == value]
-    bars = sparkline([value if value is not None and value == value else None for value in values])
+    known = [value for value in values if _known(value)]
     if not known:
         return "-"
+    bars = sparkline([value if _known(value) else None for value in values])
     return f"{pattern.format(known[0])} {bars} {pattern.format(known[-1])}"
 
 
@@ -150,7 +133,7 @@ def _concepts(content: Mapping[str, Any]) -> list[Text]:
         if one["n"]:
             text = f"{one['found']} of {one['n']} found, median step {_step(one['median_step'])}"
             lines += flow(name, [f"{text} {sparkline(one['share'], highest=1.0)}"], None)
-    if order["frequency"]["value"] == order["frequency"]["value"] and order["frequency"]["value"] is not None:
+    if _known(order["frequency"]["value"]):
         lines += flow(
             "rank corr.",
             [
@@ -228,80 +211,8 @@ def draw_runs(content: Mapping[str, Any]) -> Text:
     )
 
 
-def draw_life(life: Any) -> Text:
-    """Draw one feature's life: what it was at every checkpoint, and its numbers as sparklines."""
-    rows = []
-    for one in life.moments:
-        tokens = GAP.join(
-            f"{quoted(top['text'])} {percent(top['share'])}" for top in one.top_tokens[:SHOWN_TOKENS]
-        )
-        concept = f"{one.concepts[0]['concept']} {one.concepts[0]['f1']:.2f}" if one.concepts else ""
-        rows.append(
-            (
-                f"{one.step:,}",
-                one.status,
-                percent(one.density),
-                "-" if one.token_entropy is None else f"{one.token_entropy:.2f}",
-                f"{one.to_final:.2f}",
-                "-" if one.to_previous is None else f"{one.to_previous:.2f}",
-                f"{one.best} {one.best_to_final:.2f}" if one.best not in (None, life.feature) else "",
-                concept,
-                tokens,
-            )
-        )
-    head = (
-        "step",
-        "status",
-        "density",
-        "entropy",
-        "final",
-        "previous",
-        "best final",
-        "concept, F1",
-        "top tokens",
-    )
-    when = (
-        "does not fire at the end"
-        if life.emergence is None
-        else (f"is what it ends as from step {life.emergence:,} on")
-    )
-    lines = [
-        Text.assemble((life.feature, "bold"), f" of {life.source}: {when}"),
-        *flow("to final", [sparkline([one.to_final for one in life.moments], highest=1.0)], None),
-        *flow("density", [sparkline([one.density for one in life.moments])], None),
-        *flow("entropy", [sparkline([one.token_entropy for one in life.moments])], None),
-        Text(),
-        table(head, rows, left=2),
-    ]
-    return Text("\n").join(lines)
-
-
-GAP = ", "
-
-
-def draw_carriers(concept: str, rows: Sequence[Mapping[str, Any]], steps: Sequence[int]) -> Text:
-    """Draw the features that ever told a concept, the best at the end first."""
-    shown = [
-        (
-            row["feature"],
-            f"{row['final']:.2f}",
-            f"{row['best']:.2f}",
-            "".join("█" if step in row["steps"] else "·" for step in steps),
-            f"{row['steps'][0]:,} to {row['steps'][-1]:,}",
-        )
-        for row in rows[:SHOWN_CARRIERS]
-    ]
-    title = f"{concept}: {len(rows)} features told it at some checkpoint (held-out F1 of at least 0.5)"
-    if not shown:
-        return Text(title)
-    head = ("feature", "F1 at the end", "highest", "checkpoints", "steps")
-    more = len(rows) - len(shown)
-    rest = [Text(f"{more} more; --json has all", "dim")] if more else []
-    return Text("\n").join([Text(title), table(head, shown), *rest])
-
-
 def _interval(one: Mapping[str, Any], digits: int = 3) -> str:
-    if one["value"] is None or one["value"] != one["value"]:
+    if not _known(one["value"]):
         return "-"
     value, low, high = (f"{one[end]:.{digits}f}" for end in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"
@@ -312,12 +223,13 @@ def _percent(share: float | None) -> str:
 
 
 def _value(one: Mapping[str, Any] | None) -> str:
-    return (
-        "-" if one is None or one["value"] is None or one["value"] != one["value"] else f"{one['value']:.3f}"
-    )
+    return f"{one['value']:.3f}" if one is not None and _known(one["value"]) else "-"
 
 
 def _step(value: float | None) -> str:
-    if value is None or value != value or value == float("inf"):
-        return "never"
-    return f"{value:,.0f}"
+    return f"{value:,.0f}" if _known(value) and value != float("inf") else "never"
+
+
+def _known(value: float | None) -> TypeGuard[float]:
+    """Tell whether there is a number; NaN is none."""
+    return value is not None and value == value

@@ -159,16 +159,20 @@ def _changed(
     firing_only: bool = False,
 ) -> Changed:
     """Compare the model with and without an edit on every token of some contexts but the last."""
+    nan = Estimate(np.nan, np.nan, np.nan)
+    nothing = Changed(name, 0, nan, nan, (), ())
+    if contexts is None:
+        return nothing
     sums: list[tuple[Tensor, Tensor, Tensor]] = []
     change: Any = 0.0
     steering = Steering(source, [[edit]], common=True)
     known = None if pieces is None else len(pieces)
-    rows = 0 if contexts is None else max(1, AT_ONCE // (contexts.shape[1] * source.model.config.vocab_size))
-    for some in [] if contexts is None else contexts.split(rows):
+    rows = max(1, AT_ONCE // (contexts.shape[1] * source.model.config.vocab_size))
+    for some in contexts.split(rows):
         ids = some.to(source.model.device)
-        plain = source.model(input_ids=ids, use_cache=False).logits[:, :-1].float().log_softmax(-1)
+        plain = _next_tokens(source, ids)
         with steering:
-            edited = source.model(input_ids=ids, use_cache=False).logits[:, :-1].float().log_softmax(-1)
+            edited = _next_tokens(source, ids)
         counted = torch.ones_like(plain[..., 0])
         if firing_only:
             codes = source.codes(ids)[edit.feature.layer]
@@ -177,13 +181,10 @@ def _changed(
         loss = (plain - edited).gather(-1, ids[:, 1:, None])[..., 0]
         sums.append(((kl * counted).sum(1).cpu(), (loss * counted).sum(1).cpu(), counted.sum(1).cpu()))
         change = change + ((edited - plain) * counted[..., None]).sum((0, 1))[:known].cpu()
-    kls, losses, counts = (
-        (torch.cat(parts).numpy() for parts in zip(*sums, strict=True)) if sums else ((),) * 3
-    )
-    total = int(np.sum(counts))
+    kls, losses, counts = (torch.cat(parts).numpy() for parts in zip(*sums, strict=True))
+    total = int(counts.sum())
     if not total:
-        nothing = Estimate(np.nan, np.nan, np.nan)
-        return Changed(name, 0, nothing, nothing, (), ())
+        return nothing
     rises, falls = (change / total).topk(count), (-change / total).topk(count)
     return Changed(
         edit=name,
@@ -193,6 +194,12 @@ def _changed(
         promoted=_listed(rises.indices, rises.values, pieces),
         suppressed=_listed(falls.indices, -falls.values, pieces),
     )
+
+
+def _next_tokens(source: SteerableSource, ids: Tensor) -> Tensor:
+    """Return the log-probabilities of what follows each token but the last."""
+    logits: Tensor = source.model(input_ids=ids, use_cache=False).logits
+    return logits[:, :-1].float().log_softmax(-1)
 
 
 def fires(codes: Any, feature: int) -> Tensor:

@@ -6,7 +6,7 @@ written last, `steering.json`. What the numbers become: `summary.py`; when steer
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from ..reports.figures import Point, fluency_figure
 from ..training import Loaded, Run, load
 from ..training.twin import twin_if_any
 from .arms import DEFAULT, MAIN, Bench, LeftOut, Unit, check_arms
-from .concepts import MOST_TOKENS, judge_for, labelled_text
+from .concepts import judge_for, labelled_text
 from .editing import source_for
 from .find import CONTEXT_TOKENS, CONTEXTS
+from .settings import Settings
 from .success import PERPLEXITY
 from .summary import summarise
 from .trial import Trials, first_tokens
@@ -35,49 +36,7 @@ PLAN = "topklm.steering-plan/1"
 UNIT = "topklm.steering-unit/1"
 RESULT = "steering.json"
 FIGURE = "success.png"
-STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What decides the texts of an evaluation. Raises InputError where a value is out of range."""
-
-    max_features: int | None = None
-    """At most so many features of each arm, evenly many of each layer; None: every labelled one."""
-    texts: int = 200
-    """Texts written at each strength; every other one chooses the strength, the rest judge."""
-    strengths: tuple[float, ...] = STRENGTHS
-    """In units of each feature's 99th percentile; of a direction's difference of means."""
-    action: str = "set_to"
-    """What is done with features: set_to or add. A direction is always added."""
-    new_tokens: int = 60
-    """Length of a text, at most."""
-    prompt_tokens: int = 8
-    """How much of a held-out document each text begins with."""
-    temperature: float = 0.8
-    label_tokens: int = MOST_TOKENS
-    """How much of the index's text is read to label features."""
-    seed: int = 0
-    batch: int = 100
-    """Texts written at once; it decides which random choices fall to which text."""
-
-    def __post_init__(self) -> None:
-        limits = {"texts": 2, "new_tokens": 2, "prompt_tokens": 1, "label_tokens": 100, "seed": 0, "batch": 1}
-        for name, least in limits.items():
-            if getattr(self, name) < least:
-                raise InputError(f"{name}={getattr(self, name)} is not allowed; choose {least} or more")
-        if self.max_features is not None and self.max_features < 1:
-            raise InputError(f"max_features={self.max_features} is not allowed; choose 1 or more")
-        if not self.strengths or not all(0 < one <= 1000 for one in self.strengths):
-            said = ", ".join(f"{one:g}" for one in self.strengths) or "none"
-            raise InputError(f"strengths {said} are not allowed; give numbers above 0 and at most 1000")
-        if self.action not in ("set_to", "add"):
-            raise InputError(f"action={self.action!r} is not allowed; choose set_to or add")
-        if self.temperature <= 0:
-            raise InputError(
-                f"temperature={self.temperature} is not allowed; texts must differ: choose above 0"
-            )
 
 
 def evaluate(
@@ -152,14 +111,7 @@ class _Evaluation:
         self.bench = Bench(
             loaded, self.twin, source, text, self.index, settings.max_features, settings.seed, settings.action
         )
-        prompts = first_tokens(text, count=settings.texts, length=settings.prompt_tokens)
-        if not prompts:
-            raise InputError(
-                f"no document of {self.index.path} has {settings.prompt_tokens} tokens; choose fewer "
-                "prompt_tokens"
-            )
-        if (different := len(set(map(tuple, prompts)))) < len(prompts):
-            say(f"{different} different prompts for {len(prompts)} texts: the index holds no more documents")
+        prompts = self._prompts()
         room = loaded.model.config.max_position_embeddings - settings.prompt_tokens - 1
         if settings.new_tokens > room:
             raise InputError(
@@ -177,6 +129,20 @@ class _Evaluation:
             seed=settings.seed,
             batch=settings.batch,
         )
+
+    def _prompts(self) -> list[list[int]]:
+        """Take what the texts begin with from the indexed documents."""
+        count, length = self.settings.texts, self.settings.prompt_tokens
+        prompts = first_tokens(self.text, count=count, length=length)
+        if not prompts:
+            raise InputError(
+                f"no document of {self.index.path} has {length} tokens; choose fewer prompt_tokens"
+            )
+        if (different := len(set(map(tuple, prompts)))) < len(prompts):
+            self.say(
+                f"{different} different prompts for {len(prompts)} texts: the index holds no more documents"
+            )
+        return prompts
 
     def plan(self) -> dict[str, Any]:
         """Say what decides the texts; an evaluation goes on only where this is the same."""
@@ -213,20 +179,7 @@ class _Evaluation:
                 f"{self.judge.name}, so there is none to steer; train longer, or index more text"
             )
         units, left_out = self._units(arms)
-        plain: dict[str, dict[str, Any]] = {}
-        results: dict[str, list[dict[str, Any]]] = {}
-        total = sum(map(len, units.values())) * self.settings.texts * len(self.settings.strengths)
-        with counted(console, "steering", unit="texts", total=total) as report:
-            done = 0
-            for arm, some in units.items():
-                results[arm] = []
-                for unit in some:
-                    writer = self._writer(unit)
-                    if writer not in plain:
-                        plain[writer] = self._unsteered(directory, writer)
-                    results[arm].append(self._unit(directory, unit))
-                    done += self.settings.texts * len(self.settings.strengths)
-                    report(done)
+        plain, results = self._results(directory, units, console)
         features = self.bench.survey.features
         return summarise(
             plain,
@@ -248,6 +201,26 @@ class _Evaluation:
             writers={arm: self._writer(some[0]) for arm, some in units.items() if some},
             prompts=self.trials.prompt_texts,
         )
+
+    def _results(
+        self, directory: Path, units: dict[str, list[Unit]], console: Console | None
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, list[dict[str, Any]]]]:
+        """Steer every unit that is not done yet; return unsteered texts by writer, and units by arm."""
+        plain: dict[str, dict[str, Any]] = {}
+        results: dict[str, list[dict[str, Any]]] = {arm: [] for arm in units}
+        texts = self.settings.texts * len(self.settings.strengths)
+        total = texts * sum(map(len, units.values()))
+        with counted(console, "steering", unit="texts", total=total) as report:
+            done = 0
+            for arm, some in units.items():
+                for unit in some:
+                    writer = self._writer(unit)
+                    if writer not in plain:
+                        plain[writer] = self._unsteered(directory, writer)
+                    results[arm].append(self._unit(directory, unit))
+                    done += texts
+                    report(done)
+        return plain, results
 
     def _units(self, arms: Sequence[str]) -> tuple[dict[str, list[Unit]], dict[str, str]]:
         """Return each arm's units, and why others are left out."""

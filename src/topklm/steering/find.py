@@ -3,9 +3,10 @@
 A feature that fires on a concept need not write it, and the other way round (arXiv 2512.05794). So candidates
 come from both sides, each is shown with both numbers, and the order is that of the causal one. Beside them
 stand the directions that a difference of means gives, layer by layer.
+
+Here: features for words and for concepts of an indexed text. For texts of one's own: `contrast.py`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +15,14 @@ import torch
 from torch import Tensor
 
 from ..core.errors import InputError
-from ..core.site import Feature
-from ..core.stats import Estimate, bootstrap_ratio
+from ..core.stats import Estimate
 from ..data import Packed
-from ..data.tokenizer import encode_prompt
-from ..evaluation.fluency import continuation_nats
 from ..features import Directions, SteerableSource
 from ..features.effects import probe_contexts
-from ..features.reading import codes_of_long
 from ..index.search import find as find_words
 from ..metrics.labelled import CHOOSING, READING
 from ..model import SparseCodes
 from .concepts import LabelledText
-from .editing import steer
 from .edits import Edit
 from .effects import mass_rises
 from .survey import Survey, mean_directions, survey
@@ -146,7 +142,7 @@ class _Asked:
     name: str
     fires: str
     tokens: Tensor
-    marks: SparseCodes | None
+    marks: SparseCodes
     """Which tokens carry it, for the difference of means."""
 
 
@@ -162,98 +158,32 @@ def _ranked(
 ) -> Finding:
     """Measure the causal effect of the candidates of both sides, and of the references."""
     names = dict.fromkeys([*fires, *_promoting(index, asked.tokens.tolist(), candidates)])
-    rows = [row for row in _rows(index, list(names)) if row["q99"] is not None and row["q99"] > 0]
+    rows = rows_of(index, list(names))
     if contexts is None:
         tokens = torch.from_numpy(index.tokens.astype(np.int64))
         contexts = probe_contexts(tokens, count=CONTEXTS, length=CONTEXT_TOKENS)
     edits = [Edit(row["feature"], set_to=strength * row["q99"]) for row in rows]
     rises = mass_rises(source, contexts, edits, asked.tokens)
     found = [
-        Found(
-            row["feature"],
-            fires.get(row["feature"], 0.0),
-            rise,
-            row["q99"],
-            row["density"],
-            row["top_token"] or "",
-        )
-        for row, rise in zip(rows, rises, strict=True)
+        found_of(row, fires.get(row["feature"], 0.0), rise) for row, rise in zip(rows, rises, strict=True)
     ]
     references = []
-    marked = 0 if asked.marks is None else len(asked.marks.indices)
-    if asked.marks is not None and 0 < marked < len(asked.marks):
-        packed = Packed(index.tokens[: len(asked.marks)], np.zeros((1, 2), np.int64), {})
-        directions, units = mean_directions(source.model, source.tokenizer, packed, asked.marks, source.sites)
-        for site in source.sites:
-            length = float(units[site][0])
+    if 0 < len(asked.marks.indices) < len(asked.marks):
+        text = index.tokens[: len(asked.marks)]
+        for site, (directions, length) in mean_differences(source, text, asked.marks).items():
             edit = Edit(directions.kind(site, 0), add=strength * length)
             rise = mass_rises(directions, contexts, [edit], asked.tokens)[0]
-            references.append(_reference(site, rise, length))
+            references.append(reference(site, rise, length))
     return Finding(
         asked=asked.name,
         fires=asked.fires,
         causes="rise of the probability of its tokens, at the last token of a context",
         strength=strength,
         n_contexts=len(contexts),
-        features=_by_cause(found),
-        references=_by_cause(references),
+        features=by_cause(found),
+        references=by_cause(references),
         tokens=tuple(asked.tokens.tolist()),
     )
-
-
-def find_by_texts(
-    source: SteerableSource,
-    index: "FeatureIndex",
-    having: Sequence[str],
-    lacking: Sequence[str],
-    *,
-    strength: float = STRENGTH,
-    candidates: int = CANDIDATES,
-) -> Finding:
-    """Find the features that tell texts which have something from texts which have it not.
-
-    Features are ranked by the difference of their mean activations, in units of their 99th percentile. The
-    causal number is how much more likely, per token, setting the feature makes the first texts, less how
-    much more likely it makes the second. Raises InputError where a side is empty.
-    """
-    sides = [_encoded(source, texts, side) for texts, side in ((having, "with"), (lacking, "without"))]
-    means = [_mean_activations(source, side) for side in sides]
-    units = {row["feature"]: row for row in _rows(index, None) if row["q99"] is not None and row["q99"] > 0}
-    fires = {}
-    for site in source.sites:
-        difference = (means[0][site] - means[1][site]).tolist()
-        for feature, one in enumerate(difference):
-            name = str(source.kind(site, feature))
-            if name in units:
-                fires[name] = one / units[name]["q99"]
-    names = sorted(fires, key=lambda one: -fires[one])[:candidates]
-    plain = [_nats(source, side) for side in sides]
-    found = []
-    for name in names:
-        edit = Edit(Feature.parse(name), set_to=strength * units[name]["q99"])
-        found.append(_found(units[name], fires[name], _likelier(source, edit, sides, plain)))
-    references = []
-    for site, (directions, length) in _between(source, sides).items():
-        edit = Edit(directions.kind(site, 0), add=strength * length)
-        references.append(_reference(site, _likelier(directions, edit, sides, plain), length))
-    return Finding(
-        asked=f"{len(having)} texts with it, {len(lacking)} without",
-        fires="difference of its mean activations, in units of its 99th percentile",
-        causes="how much likelier it makes the texts with it than those without, nats per token",
-        strength=strength,
-        n_contexts=len(having) + len(lacking),
-        features=_by_cause(found),
-        references=_by_cause(references),
-    )
-
-
-def _between(source: SteerableSource, sides: list[list[list[int]]]) -> dict[int, tuple[Directions, float]]:
-    """Return at each site the difference of the two sides' mean states, and its length."""
-    tokens = np.concatenate([np.array(ids) for side in sides for ids in side])
-    packed = Packed(tokens, np.zeros((1, 2), np.int64), {})
-    marks = marks_of(np.arange(sum(map(len, sides[0]))), len(tokens))
-    directions, lengths = mean_directions(source.model, source.tokenizer, packed, marks, source.sites)
-    return {site: (directions, float(lengths[site][0])) for site in source.sites}
 
 
 def marks_of(rows: Any, count: int) -> SparseCodes:
@@ -265,15 +195,27 @@ def marks_of(rows: Any, count: int) -> SparseCodes:
     return SparseCodes(offsets, torch.zeros(marked, dtype=torch.int32), torch.ones(marked), 1)
 
 
-def _found(row: dict[str, Any], fires: float, causes: Estimate) -> Found:
+def mean_differences(
+    source: SteerableSource, tokens: Any, marks: SparseCodes
+) -> dict[int, tuple[Directions, float]]:
+    """Return at each site how the mean state of marked tokens differs from the others', and its length."""
+    packed = Packed(tokens, np.zeros((1, 2), np.int64), {})
+    directions, lengths = mean_directions(source.model, source.tokenizer, packed, marks, source.sites)
+    return {site: (directions, float(lengths[site][0])) for site in source.sites}
+
+
+def found_of(row: dict[str, Any], fires: float, causes: Estimate) -> Found:
+    """Put a feature's two numbers beside its row of the index."""
     return Found(row["feature"], fires, causes, row["q99"], row["density"], row["top_token"] or "")
 
 
-def _reference(site: int, causes: Estimate, length: float) -> Found:
+def reference(site: int, causes: Estimate, length: float) -> Found:
+    """Put what a difference of means causes beside its length."""
     return Found(f"difference of means, L{site}", np.nan, causes, length, np.nan, "")
 
 
-def _by_cause(found: list[Found]) -> tuple[Found, ...]:
+def by_cause(found: list[Found]) -> tuple[Found, ...]:
+    """Sort by the causal number, the largest first."""
     return tuple(sorted(found, key=lambda one: -one.causes.value))
 
 
@@ -287,50 +229,9 @@ def _promoting(index: "FeatureIndex", tokens: list[int], count: int) -> list[str
     return [str(name) for name in index.ask(query, [tokens, count])["feature"].to_pylist()]
 
 
-def _rows(index: "FeatureIndex", names: list[str] | None) -> list[dict[str, Any]]:
+def rows_of(index: "FeatureIndex", names: list[str] | None = None) -> list[dict[str, Any]]:
+    """Read from the index what it knows of some features, or of all, that have a unit of strength."""
     chosen = "" if names is None else "WHERE feature IN (SELECT unnest(?))"
     query = f"SELECT feature, q99, density, top_token FROM features {chosen} ORDER BY site, index"  # noqa: S608
     rows: list[dict[str, Any]] = index.ask(query, [] if names is None else [names]).to_pylist()
-    return rows
-
-
-def _encoded(source: SteerableSource, texts: Sequence[str], side: str) -> list[list[int]]:
-    found = [encode_prompt(source.tokenizer, text)[: source.context] for text in texts if text.strip()]
-    if not found:
-        raise InputError(f"there is no text {side} it; give at least one")
-    return found
-
-
-def _mean_activations(source: SteerableSource, side: list[list[int]]) -> dict[int, Tensor]:
-    sums: dict[int, Tensor] = {}
-    for ids in side:
-        for site, codes in codes_of_long(source, ids).items():
-            summed = torch.zeros(codes.width, dtype=torch.float64)
-            summed.index_add_(0, codes.indices.long(), codes.values.clamp(min=0).double())
-            sums[site] = sums.get(site, torch.zeros_like(summed)) + summed
-    total = sum(map(len, side))
-    return {site: summed / total for site, summed in sums.items()}
-
-
-def _nats(source: SteerableSource, side: list[list[int]]) -> Any:
-    return continuation_nats(source.model, [ids[:1] for ids in side], [ids[1:] for ids in side])
-
-
-def _likelier(
-    source: SteerableSource, edit: Edit, sides: list[list[list[int]]], plain: list[Any]
-) -> Estimate:
-    """Return the gain in likelihood per token on the first side less that on the second.
-
-    The interval takes the two sides' bootstrap intervals as independent.
-    """
-    gains = []
-    for side, before in zip(sides, plain, strict=True):
-        with steer(source, edit):
-            after = _nats(source, side)
-        sizes = [len(ids) - 1 for ids in side]
-        gains.append(bootstrap_ratio(before - after, np.maximum(sizes, 1)))
-    first, second = gains
-    value = first.value - second.value
-    below = np.hypot(first.value - first.low, second.high - second.value)
-    above = np.hypot(first.high - first.value, second.value - second.low)
-    return Estimate(value, value - float(below), value + float(above))
+    return [row for row in rows if row["q99"] is not None and row["q99"] > 0]

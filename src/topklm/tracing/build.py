@@ -5,9 +5,7 @@ codes are held: those of the final checkpoint, of the next one, and of the one a
 and called again, it goes on with the units that are whole, and ends with the same files.
 """
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,19 +13,20 @@ from typing import Any
 from rich.console import Console
 
 from .. import __version__
-from ..core.errors import InputError, Interrupted, RunError
-from ..core.files import disk_full_is_said, existing, locked, read_json, remove_partial, write_json
+from ..core.errors import InputError, RunError
+from ..core.files import read_json, write_json
 from ..core.progress import counted
 from ..model import SparseCodes
 from ..training import Loaded, Run, load
 from . import units
 from .checkpoints import Checkpoints, OfRun, OwnCheckpoints, TwinCheckpoints
+from .directory import writing
 from .layers import compare_layers, kept, read_layers
 from .measure import describe, match
 from .plan import Plan, Say
 from .probe import read_codes
 from .saes import SAECheckpoints, compare_seeds, manifests, sae_checkpoints, seed_sets
-from .stored import ABOUT, PLAN, UNITS, Trace
+from .stored import ABOUT, UNITS, Trace
 from .summary import begins, summarise
 from .units import Key
 
@@ -79,7 +78,7 @@ def trace(
         "lexicon": None if lexicon is None else str(lexicon),
     }
     work = _Trace(Plan(opened, directory, say=say, console=console))
-    with _writing(directory):
+    with writing(directory):
         work.plan.take(request)
         work.add(OwnCheckpoints(opened))
         if controls:
@@ -295,30 +294,3 @@ def _keys(group: Checkpoints, usable: list[int], place: int) -> list[Key]:
         )
         for name in group.names
     ]
-
-
-@contextmanager
-def _writing(directory: Path) -> Iterator[None]:
-    """Hold the directory, and say in one line what ends the work early."""
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"{directory} is a file; name a directory for the trace")
-    is_new = not directory.exists()
-    if not is_new and any(directory.iterdir()) and not (directory / PLAN).is_file():
-        names = {path.name for path in directory.iterdir()}
-        if names - {".lock", "text", UNITS}:
-            raise InputError(f"{directory} is not empty and holds no trace; choose another directory")
-    with disk_full_is_said(existing(directory)):
-        (directory / UNITS).mkdir(parents=True, exist_ok=True)
-        with locked(directory):
-            remove_partial(directory)
-            remove_partial(directory / UNITS)
-            try:
-                yield
-            except KeyboardInterrupt:
-                raise Interrupted(
-                    f"interrupted; what is done of {directory} is kept: the same call goes on from there"
-                ) from None
-            except InputError:
-                if is_new and not (directory / PLAN).is_file():
-                    shutil.rmtree(directory)  # leave no dead directory behind
-                raise

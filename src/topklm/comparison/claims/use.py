@@ -1,5 +1,6 @@
 """C5 to C7: steering, formation, stability."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..gaps import AHEAD, BEHIND, LEVEL, Key, Numbers, standing
@@ -87,15 +88,9 @@ def stable(numbers: Numbers) -> Verdict:
     if steps is None:
         return unknown("C7", "No trace was made.")
     saes = [one for one in numbers.sources(over_time) if is_sae(one)]
-    gaps: dict[str, Estimate] = {}
-    for name in ("posthoc", *saes):
-        # Latents of an SAE begun afresh stand in any order: there the partner in the assignment counts.
-        afresh = name in saes and not name.endswith(WARM)
-        theirs = Key("identity_match/assigned_match") if afresh else over_time
-        if (gap := numbers.gap(MAIN, name, over_time, their_key=theirs)) is not None:
-            gaps[f"checkpoints, neurons less {name}"] = gap
     seeds = numbers.mean(MAIN, over_seeds)
     latents = [one for one in numbers.sources(over_seeds) if is_sae(one)]
+    gaps = _over_time(numbers, saes)
     for name in ("random", "initial", "posthoc", *latents):
         if seeds is not None and (gap := numbers.gap(MAIN, name, over_seeds)) is not None:
             gaps[f"seeds, neurons less {name}"] = gap
@@ -123,3 +118,16 @@ def stable(numbers: Numbers) -> Verdict:
     if all(won.values()) and saes and latents:
         return made("C7", HOLDS, says, decides)
     return made("C7", PARTLY if any(won.values()) or not behind else FAILS, says, decides)
+
+
+def _over_time(numbers: Numbers, saes: Sequence[str]) -> "dict[str, Estimate]":
+    """Return by how much more neurons keep their index over checkpoints than post-hoc TopK and SAEs."""
+    key = Key("identity_match")
+    gaps: dict[str, Estimate] = {}
+    for name in ("posthoc", *saes):
+        # Latents of an SAE begun afresh stand in any order: there the partner in the assignment counts.
+        afresh = name in saes and not name.endswith(WARM)
+        theirs = Key("identity_match/assigned_match") if afresh else key
+        if (gap := numbers.gap(MAIN, name, key, their_key=theirs)) is not None:
+            gaps[f"checkpoints, neurons less {name}"] = gap
+    return gaps

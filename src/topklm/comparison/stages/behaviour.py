@@ -5,7 +5,8 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.files import read_json
-from ...steering.evaluation import PLAN, STRENGTHS, Settings, evaluate
+from ...steering.evaluation import PLAN, evaluate
+from ...steering.settings import STRENGTHS, Settings
 from ...tracing import trace as run_trace
 from ...tracing.stored import PLAN as TRACE_PLAN
 from ..budget import DEFAULTS
