@@ -172,13 +172,13 @@ def _stay_offline() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence lm-eval's own log lines and its libraries' warnings; on a terminal its progress bars stay.
+    """Silence the log lines and warnings of lm-eval and its libraries; on a terminal its progress bars stay.
 
     What it prints goes to standard error: standard output is for results.
     """
     from tqdm import tqdm
 
-    levels = {name: logging.getLogger(name).level for name in ("lm_eval", "datasets", "httpx")}
+    levels = {name: logging.getLogger(name).level for name in ("lm_eval", "datasets", "httpx", "transformers")}
     drawn = tqdm.__init__
     if not sys.stderr.isatty():
         tqdm.__init__ = lambda bar, *given, **named: drawn(bar, *given, **{**named, "disable": True})
