@@ -68,8 +68,8 @@ def measured(runs: Sequence[str], images: Path) -> list[str]:
         f"![Success against fluency](../images/{image})",
         "What is left of an edit of 1x after the next blocks (along its own direction; 1: all of it):",
         _carried(results[0]),
-        f"Texts by rule, of seed {seeds[0]}: of the features in order the first of each sixth, the first prompt "
-        "that judges.",
+        f"Texts by rule, of seed {seeds[0]}: of the features in order the first of each sixth, the first "
+        "prompt that judges.",
         *_samples(results[0]),
     ]
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from topklm.comparison.headlines import lines_of, verdict
 from topklm.comparison.result import Result, ResultRow, write_result
 from topklm.comparison.seeds import over_seeds, seed_verdict
 from topklm.core.errors import InputError
@@ -83,9 +84,19 @@ def test_the_first_line_of_the_page_says_what_comes_close(tmp_path: Path) -> Non
     text = out.read_text(encoding="utf-8")
     first = text.splitlines()[2]  # below the title
     assert first == seed_verdict(over_seeds(RESULTS))
-    assert "intruder found (chance 0.167): posthoc" in first
+    assert first.endswith("in 2 of 2 numbers: posthoc in 2, random in 1.")
     assert "The stream carries them." in text
     assert "| intruder found (chance 0.167) | 1.00 / 1.10 / 1.05 |" in text
+
+
+def test_the_page_of_one_seed_has_its_own_intervals(tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    write_result(tmp_path / "metrics", RESULTS[0])
+    SCRIPT["main"]([str(tmp_path / "one.md"), str(tmp_path)])
+    text = (tmp_path / "one.md").read_text(encoding="utf-8")
+    assert text.splitlines()[2] == verdict(lines_of(RESULTS[0].rows))
+    assert "inf" not in text
+    assert "≈" in text
 
 
 def test_latents_of_saes_are_no_control_and_have_a_sentence_of_their_own() -> None:
@@ -97,7 +108,7 @@ def test_latents_of_saes_are_no_control_and_have_a_sentence_of_their_own() -> No
         result.sources["sae_1x"] = "1"
         with_saes.append(result)
     says = seed_verdict(over_seeds(with_saes))
-    assert "sae_1x" not in says[: says.index(").")]
+    assert "sae_1x" not in says[: says.index(".")]
     assert says.endswith("Beside sae_1x the neurons are: 0 ahead, 0 level, 1 behind.")
 
 

@@ -1,5 +1,6 @@
 """Several seeds of one setting: every seed's number, and paired differences of neurons and controls."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -80,15 +81,15 @@ def seed_verdict(lines: Sequence[SeedLine]) -> str:
     compared = [line for line in lines if line.site is None and set(line.gaps) - saes(line.gaps)]
     if not compared:
         return "No control was measured beside the neurons, so the numbers show nothing yet." + _saes(lines)
-    close = [(line.headline.title, line.close()) for line in compared]
-    near = [(title, some) for title, names in close if (some := [one for one in names if not is_sae(one)])]
-    if not near:
+    near = [[name for name in line.close() if not is_sae(name)] for line in compared]
+    counts = Counter(name for names in near for name in names)
+    if not counts:
         says = f"No control comes close to the neurons in any of {len(compared)} numbers."
         return says + _saes(lines)
-    said = "; ".join(f"{title}: {', '.join(names)}" for title, names in near)
+    said = ", ".join(f"{name} in {count}" for name, count in counts.most_common())
     return (
-        f"Controls come close to the neurons, or pass them, in {len(near)} of {len(compared)} numbers "
-        f"({said})." + _saes(lines)
+        f"Controls come close to the neurons, or pass them, in {sum(map(bool, near))} of {len(compared)} "
+        f"numbers: {said}." + _saes(lines)
     )
 
 

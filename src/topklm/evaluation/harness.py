@@ -178,7 +178,9 @@ def _quiet() -> Iterator[None]:
     """
     from tqdm import tqdm
 
-    levels = {name: logging.getLogger(name).level for name in ("lm_eval", "datasets", "httpx", "transformers")}
+    levels = {
+        name: logging.getLogger(name).level for name in ("lm_eval", "datasets", "httpx", "transformers")
+    }
     drawn = tqdm.__init__
     if not sys.stderr.isatty():
         tqdm.__init__ = lambda bar, *given, **named: drawn(bar, *given, **{**named, "disable": True})
