@@ -89,7 +89,7 @@ def main(run: str, path: str, count: int = CONCEPTS, seed: int = SEED) -> None:
         parts.append(f"## {concept}")
         for index, table in zip(indexes, tables, strict=True):
             best = table[concept]
-            drawn = draw_card(index.card(best.feature), colour=False, width=WIDTH, examples=2, top=8).plain
+            drawn = draw_card(index.card(best.feature), colour=False, width=WIDTH, examples=1, top=8).plain
             parts.append(f"### {index.source}: {best.feature}, held-out F1 {best.f1:.2f}")
             parts.append("\n".join(f"    {line}".rstrip() for line in drawn.split("\n")))
     write_text(Path(path), "\n\n".join(parts) + "\n")
