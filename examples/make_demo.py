@@ -31,8 +31,8 @@ from topklm.reports.document import markdown_table
 from topklm.training import Run, TrainSettings
 from topklm.training.run import WEIGHTS
 
-HOW = """It ships with topklm: `topklm demo` opens it in a browser, every verb takes it by the name `demo`,
-and in Python:
+HOW = """It ships with topklm: `topklm demo` opens it in a browser, verbs that read a run take it by the
+name `demo`, and in Python:
 
 ```python
 import topklm

@@ -14,9 +14,9 @@ def demo(
 ) -> None:
     """Open the model that ships with topklm in a browser: a small TopK model with an index of its neurons.
 
-    Every other verb takes it by the name 'demo', unless a directory here has that name: topklm info demo,
-    topklm neurons demo --search sea, topklm steer demo "Once upon a time" --set L3/N17=2x. Needs: pip
-    install 'topklm[explore]'.
+    Verbs that read a run take it by the name 'demo', unless a directory here has that name: topklm info demo,
+    topklm neurons demo --search sea, topklm steer demo "Once upon a time" --set L3/N245=1x. It comes without
+    text and checkpoints, which some verbs need (docs/demo.md). Needs: pip install 'topklm[explore]'.
     """
     from ..training.shipped import unpacked
 
