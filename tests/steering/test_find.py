@@ -12,7 +12,7 @@ from topklm.core.errors import InputError
 from topklm.data import Packed
 from topklm.features import SteerableSource
 from topklm.features.hooks import read_sites
-from topklm.index import FeatureIndex
+from topklm.index import FeatureIndex, build_index
 from topklm.steering.concepts import (
     LabelledText,
     LexiconJudge,
@@ -200,3 +200,15 @@ def test_a_word_that_never_occurs_and_a_concept_without_tokens_are_said(
 def test_marks_are_the_rows_given() -> None:
     assert marks_of([3, 0], 5).to_dense().flatten().tolist() == [1, 0, 0, 1, 0]
     assert isinstance(Packed(np.zeros(1), np.zeros((1, 2)), {}), Packed)
+
+
+def test_an_index_whose_text_is_gone_is_named_with_what_helps(
+    loaded: Loaded, lexicon: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "gone.txt"
+    text.write_text("The dog went to the barn.\n" * 400, encoding="utf-8")
+    index = build_index(loaded.run.path, data=str(text), tokens=1000, out=tmp_path / "index").path
+    text.unlink()
+    judge = judge_for(loaded.run, lexicon)
+    with pytest.raises(InputError, match=r"the text of .* is not here.*topklm index .* --data TEXT"):
+        labelled_text(FeatureIndex.open(index), loaded.run, loaded.tokenizer, judge)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..concepts import Lexicon, StoryConcepts, all_stories, english, label, read_lexicon
+from ..core.errors import CorpusError
 from ..data import Packed
 from ..data.tokenizer import token_bytes
 from ..index.text import documents_behind
@@ -177,7 +178,8 @@ def labelled_text(
 ) -> LabelledText:
     """Label the beginning of an index's text with the concepts that a judge knows.
 
-    The documents are found again in the corpus that was indexed. Raises InputError where they are not.
+    The documents are found again in the corpus that was indexed. Raises InputError where they are not, and
+    CorpusError where that corpus is not here, as with a model that ships without its text.
     """
     ends = np.append(index.starts[1:], index.n_tokens)
     count = min(len(ends), 1 + int(np.searchsorted(ends, tokens)))
@@ -186,6 +188,12 @@ def labelled_text(
     about = {"tokens_sha256": index.about["corpus"]["sha256"]}
     asked = index.about.get("request", {}).get("data")
     packed = Packed(index.tokens[: int(ends[count - 1])], documents, about)
-    return LabelledText(
-        packed, label(packed, tokenizer, documents_behind(run, asked), [judge.labeller]), judge, tokenizer
-    )
+    sources = documents_behind(run, asked)
+    try:
+        labels = label(packed, tokenizer, sources, [judge.labeller])
+    except CorpusError as error:
+        raise CorpusError(
+            f"the text of {index.path} is not here, so what it says cannot be labelled ({error}); index a "
+            f"text that you have: topklm index {run.path} --data TEXT"
+        ) from None
+    return LabelledText(packed, labels, judge, tokenizer)
