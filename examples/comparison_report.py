@@ -32,7 +32,8 @@ def document(found: Comparison, out: Path, remarks: str) -> str:
     places = [place for place, block in enumerate(blocks) if isinstance(block, Heading)]
     if remarks.strip():
         blocks[places[1] : places[1]] = [Heading("What it means"), Markdown(remarks.strip())]
-    return as_markdown(title_of(found), blocks, beside=out.parent)
+    name = f"`{out.stem.removeprefix(PREFIX)}`"
+    return as_markdown(title_of(found, name), blocks, beside=out.parent)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

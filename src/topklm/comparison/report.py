@@ -41,10 +41,10 @@ def write_report(directory: Path, found: Comparison) -> None:
     partial.rmdir()
 
 
-def title_of(found: Comparison) -> str:
-    """Name what was compared."""
+def title_of(found: Comparison, name: str = "") -> str:
+    """Name what was compared. name: another than that of the run's directory."""
     seeds = ", ".join(map(str, found.seeds))
-    name = Path(found.runs[0]["run"]).resolve().name
+    name = name or Path(found.runs[0]["run"]).resolve().name
     return f"Comparison of {name}, seed{'s' * (len(found.seeds) > 1)} {seeds}"
 
 
