@@ -1,6 +1,6 @@
 """Write the cards of TopK neurons beside those of SAE latents for the same concepts, chosen by a rule.
 
-python examples/neurons_beside_latents.py RUN cards.md
+python examples/neurons_beside_latents.py RUN cards.md ["Whose texts these are."]
 
 It needs an index of the neurons and of each SAE, and the concepts measured in all of them:
 
@@ -70,8 +70,8 @@ def choose(tables: list[dict[str, Best]], count: int, seed: int) -> list[str]:
     ]
 
 
-def main(run: str, path: str, count: int = CONCEPTS, seed: int = SEED) -> None:
-    """Choose, and write the Markdown document."""
+def main(run: str, path: str, texts: str = "", count: int = CONCEPTS, seed: int = SEED) -> None:
+    """Choose, and write the Markdown document. texts: a sentence on them, put below the rule."""
     indexes = open_indexes(Path(run))
     tables = [best_features(index) for index in indexes]
     chosen = choose(tables, count, seed)
@@ -84,7 +84,7 @@ def main(run: str, path: str, count: int = CONCEPTS, seed: int = SEED) -> None:
         f"feature that tells the concept best. {indexes[0].n_tokens:,} tokens. A best of more features is a "
         f"best of more draws: {sizes}."
     )
-    parts = ["# Neurons beside latents", textwrap.fill(note, WIDTH)]
+    parts = ["# Neurons beside latents", *(textwrap.fill(one, WIDTH) for one in (note, texts) if one)]
     for concept in chosen:
         parts.append(f"## {concept}")
         for index, table in zip(indexes, tables, strict=True):
@@ -96,4 +96,4 @@ def main(run: str, path: str, count: int = CONCEPTS, seed: int = SEED) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(*sys.argv[1:4])
