@@ -19,8 +19,9 @@ from samples import SHAPE, sentences, tiny_settings
 from topklm.model import TopKLMConfig, TopKLMForCausalLM
 from topklm.training import Run, train
 
-# No test is timed: the first call of a compiled kernel takes a second, and machines are shared.
-hypothesis.settings.register_profile("untimed", deadline=None)
+# No test is timed: the first call of a compiled kernel takes a second, and machines are shared. Examples are
+# the same each time, but where somebody fuzzes.
+hypothesis.settings.register_profile("untimed", deadline=None, derandomize="TOPKLM_FUZZ" not in os.environ)
 hypothesis.settings.load_profile("untimed")
 
 

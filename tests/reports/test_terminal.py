@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from itertools import accumulate
 
+import hypothesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -123,6 +124,7 @@ def test_a_histogram_has_a_bar_for_every_count_that_is_not_0() -> None:
 
 
 @given(st.lists(st.integers(0, 99), min_size=1, max_size=90).filter(any), st.integers(1, 60))
+@hypothesis.example([10, *[99] * 10], 1)  # a bar of a thousand has a comma
 def test_a_histogram_that_is_too_wide_adds_up_neighbours(counts: list[int], room: int) -> None:
     card = live_card(
         histogram_counts=tuple(counts), histogram_edges=tuple(map(float, range(len(counts) + 1)))
@@ -130,9 +132,10 @@ def test_a_histogram_that_is_too_wide_adds_up_neighbours(counts: list[int], room
     drawn, highest = histogram(card, room=room)
     assert len(drawn.split("|")[1]) <= room
     assert drawn.startswith("0 |")
-    assert int(highest.split()[2]) >= max(counts)
+    told = int(highest.split()[2].replace(",", ""))
+    assert told >= max(counts)
     if room == 1:
-        assert int(highest.split()[2]) == sum(counts)
+        assert told == sum(counts)
 
 
 def test_a_card_without_its_later_parts_has_no_empty_lines_for_them() -> None:
