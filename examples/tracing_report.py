@@ -1,9 +1,10 @@
 """Write the measured part of a document on traces, from traced runs of several seeds.
 
-python examples/tracing_report.py docs/results/tracing_tiny.md RUN [RUN ...]
+python examples/tracing_report.py docs/results/tracing_tiny.md RUN [RUN ...] [--shared COPY]
 
 Every run has been traced before (`topklm trace RUN --other RUN ...`). What stands under the heading
-"## Measured" is replaced; figures of the first run go to `../images/`, under the document's name.
+"## Measured" is replaced; figures of the first run go to `../images/`, under the document's name. COPY is a
+copy of the first run, traced with a run of another seed that began with the same embedding.
 
 Five lives are chosen by rule among the neurons that are live at the end of the first run: the first to
 emerge of those with a lexical label, and of those with a contextual one; the one in the middle of all by
@@ -11,7 +12,8 @@ emergence step; the last to emerge; and the one whose own index changed its mean
 lower layer and index.
 """
 
-import sys
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +35,16 @@ PAIRS = ("identity_match", "same_index_cosine", "best_match_cosine", "permuted_c
 SOURCES = ("topk", "dense", "posthoc", "sae_1x", "sae_1x_warm", "initialisation", "permuted")
 
 
-def main(document: str, *runs: str) -> None:
+def main() -> None:
     """Replace the measured part."""
-    path = Path(document)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("document", type=Path)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--shared", type=Path, metavar="COPY")
+    options = parser.parse_args()
+    path, runs = options.document, options.runs
     before, _, _ = path.read_text(encoding="utf-8").partition(HEADING)
-    traces = [Trace.open(Path(run) / "trace") for run in runs]
+    traces = [Trace.open(run / "trace") for run in runs]
     first = traces[0]
     images = path.parent.parent / "images"
     images.mkdir(exist_ok=True)
@@ -61,6 +68,7 @@ def main(document: str, *runs: str) -> None:
         _layers(traces),
         f"![Pairs of layers](../images/{path.stem}_layers.png)",
         *_seeds(first),
+        *_shared(options.shared),
         "### Lives",
         "Chosen by the rule in `examples/tracing_report.py`, nobody picked them: five, or fewer where no "
         "neuron has a label of a kind.",
@@ -103,7 +111,7 @@ def choose(traced: Trace) -> dict[str, str]:
     return chosen
 
 
-def _about(runs: tuple[str, ...], traces: list[Trace]) -> str:
+def _about(runs: Sequence[Path], traces: list[Trace]) -> str:
     settings = Run(runs[0]).settings
     sites = ", ".join(str(one["site"]) for one in traces[0].about["sites"])
     seeds = ", ".join(str(one.about["seeds"][0]) for one in traces)
@@ -239,6 +247,28 @@ def _seeds(first: Trace) -> list[str]:
     content = first.runs
     if content is None:
         return []
+    concepts = content["concepts"]
+    count = len(concepts["runs"])
+    found = (
+        f"Concepts with a neuron of held-out F1 of at least 0.5: {len(concepts['all'])} in all {count} runs, "
+        f"{len(concepts['some'])} in some, {len(concepts['none'])} in none."
+    )
+    return ["### Over seeds", _pairs(content), found]
+
+
+def _shared(copy: Path | None) -> list[str]:
+    content = None if copy is None else Trace.open(copy / "trace").runs
+    if content is None:
+        return []
+    return [
+        "### Over seeds that began with one embedding",
+        "The second run began with the first one's embedding, drew its other weights by its own seed and "
+        "read the text in another order. `initial`: both as they began.",
+        _pairs(content),
+    ]
+
+
+def _pairs(content: dict[str, Any]) -> str:
     rows = []
     for pair in content["pairs"]:
         for name, found in pair["sources"].items():
@@ -254,14 +284,7 @@ def _seeds(first: Trace) -> list[str]:
                 rows.append(
                     [f"{content['seeds'][0]}, {pair['seed']}", TITLES.get(name, name), str(site), *cells]
                 )
-    head = ["seeds", "source", "layer", "best match", "shifted", "assigned", "identity match"]
-    concepts = content["concepts"]
-    count = len(concepts["runs"])
-    found = (
-        f"Concepts with a neuron of held-out F1 of at least 0.5: {len(concepts['all'])} in all {count} runs, "
-        f"{len(concepts['some'])} in some, {len(concepts['none'])} in none."
-    )
-    return ["### Over seeds", _table(head, rows), found]
+    return _table(["seeds", "source", "layer", "best match", "shifted", "assigned", "identity match"], rows)
 
 
 def _lives(traced: Trace, path: Path) -> list[str]:
@@ -310,4 +333,4 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
