@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from topklm import FeatureIndex, load
+from topklm.cli.main import main
 from topklm.training import Run, shipped
 from topklm.training.run import WEIGHTS
 from topklm.training.shipped import name_of
@@ -78,3 +79,12 @@ def test_what_is_suggested_names_it_as_the_user_did(demo: Path, tmp_path: Path) 
     assert name_of(tmp_path / "demo") == str(tmp_path / "demo")
     (Path.cwd() / "demo").mkdir()
     assert name_of(demo) == str(demo)
+
+
+@pytest.mark.parametrize("command", ["trace demo", "sae train demo", "sae eval demo", "compare demo"])
+def test_what_it_came_without_is_said_at_once(
+    demo: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command.split()) == 2
+    assert "came without checkpoints" in capsys.readouterr().err
+    assert not (demo / "trace").exists()

@@ -16,6 +16,7 @@ import torch
 
 from samples import sentences, tiny_settings
 from topklm import FeatureIndex, build_index, load, trace
+from topklm.tracing.runs import compare_runs
 from topklm.training import Run, train
 from topklm.training.conversion import conversion_settings
 from topklm.training.run import WEIGHTS
@@ -63,19 +64,23 @@ def test_a_document_holds_every_card(place: Path, tmp_path: Path, ending: str) -
 
 
 def test_the_tracing_report_replaces_the_measured_part_alone(
-    trained: Run, text_file: Path, tmp_path: Path
+    trained: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "tracing_report.py"))
     run = tmp_path / "run"
     shutil.copytree(trained.path, run)
     traced = trace(run, data=str(text_file), tokens=1500)
+    compare_runs(run, [trained.path])
     document = tmp_path / "docs" / "traces.md"
     document.parent.mkdir()
     document.write_text("# Traces\n\nBefore.\n\n## Measured\n\nOld.\n")
-    report["main"](str(document), str(run))
+    monkeypatch.setattr("sys.argv", ["tracing_report.py", str(document), str(run), "--shared", str(run)])
+    report["main"]()
     text = document.read_text(encoding="utf-8")
     assert text.startswith("# Traces\n\nBefore.\n\n## Measured\n\n")
     assert "Old." not in text
+    shared = text.partition("### Over seeds that began with one embedding")[2].partition("###")[0]
+    assert shared.count("| both as they began, with one embedding |") == len(traced.about["sites"])
     value = traced.about["identity_match"]["value"]
     assert f"| TopK neurons | {value:.3f} [" in text
     images = re.findall(r"\]\((\.\./images/[^)]+)\)", text)

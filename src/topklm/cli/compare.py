@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .find import Lexicon
-from .output import AsJson, error_console, put, put_json, resumable, run_path, say, whole
+from .output import AsJson, error_console, own_run_path, put, put_json, resumable, say, whole
 
 if TYPE_CHECKING:
     from ..comparison.outcome import Comparison
@@ -20,7 +20,7 @@ def compare(
     paths: Annotated[
         list[str],
         typer.Argument(
-            parser=run_path,
+            parser=own_run_path,
             metavar="RUN...",
             help="A run, or several that differ in their seed alone.",
             show_default=False,

@@ -32,6 +32,17 @@ def run_path(text: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
+def own_run_path(text: str) -> str:
+    """Return a run's directory as text, for verbs that need its checkpoints and the text it learnt from."""
+    path = run_path(text)
+    if name_of(path) == "demo":
+        raise typer.BadParameter(
+            "the demo came without checkpoints and without its text; this needs a run of your own: "
+            "topklm quickstart"
+        )
+    return path
+
+
 def name_of(path: str) -> str:
     """Return what the user calls a run, for a command that is suggested."""
     from ..training.shipped import name_of
@@ -47,6 +58,10 @@ RunPath = Annotated[
         help="A run's directory, or 'demo': the model that ships with topklm.",
         show_default=False,
     ),
+]
+
+OwnRunPath = Annotated[
+    str, typer.Argument(parser=own_run_path, metavar="RUN", help="A run's directory.", show_default=False)
 ]
 
 

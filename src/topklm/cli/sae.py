@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import InputError
-from .output import AsJson, RunPath, decimal, error_console, put_drawing, put_json, resumable, say, whole
+from .output import AsJson, OwnRunPath, decimal, error_console, put_drawing, put_json, resumable, say, whole
 
 app = typer.Typer(no_args_is_help=True, help="Train and measure SAEs of a run's dense twin (SAELens).")
 
@@ -16,7 +16,7 @@ Twin = Annotated[str | None, typer.Option(help="The dense twin; default: twin in
 
 @app.command("train", short_help="Train SAEs on the dense twin's residual streams.")
 def train(
-    path: RunPath,
+    path: OwnRunPath,
     width: Annotated[
         list[str] | None,
         typer.Option(
@@ -97,7 +97,7 @@ def train(
 
 @app.command("eval", short_help="Measure how well SAEs stand for the stream.")
 def evaluate(
-    path: RunPath,
+    path: OwnRunPath,
     source: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Such as sae_8x; default: all that the run has.")
     ] = None,

@@ -7,14 +7,14 @@ import typer
 
 from ..core.errors import InputError
 from .find import Lexicon
-from .output import AsJson, RunPath, error_console, name_of, put_drawing, put_json, resumable, say, whole
+from .output import AsJson, OwnRunPath, error_console, name_of, put_drawing, put_json, resumable, say, whole
 
 if TYPE_CHECKING:
     from ..tracing import Trace
 
 
 def trace(
-    path: RunPath,
+    path: OwnRunPath,
     name: Annotated[
         str | None,
         typer.Argument(metavar="NEURON", help="Such as L3/N17: show this one's life.", show_default=False),
