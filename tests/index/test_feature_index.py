@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -345,6 +346,19 @@ def test_facts_and_labels_become_columns_and_lines_of_the_card(index: FeatureInd
 
 
 # --- damage -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["facts", "labels", "concepts"])
+def test_what_was_added_and_is_damaged_is_named(index: FeatureIndex, tmp_path: Path, name: str) -> None:
+    path = shutil.copytree(index.path, tmp_path / "index") / f"{name}.parquet"
+    path.write_bytes(b"PAR1 no table PAR1")
+    with pytest.raises(InputError, match=rf"{name}\.parquet cannot be read as Parquet; delete it"):
+        FeatureIndex.open(path.parent)
+    pq.write_table(pa.table({"site": [0], "other": [1.0]}), path)
+    with pytest.raises(InputError, match=rf"{name}\.parquet is damaged: it has no column '(concept|index)'"):
+        FeatureIndex.open(path.parent)
+    path.unlink()
+    assert FeatureIndex.open(path.parent).count() == index.count()
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -35,6 +35,21 @@ def files(directory: Path) -> tuple[Path, Path, Path]:
     return directory / "facts.parquet", directory / "labels.parquet", directory / "concepts.parquet"
 
 
+def check(directory: Path) -> None:
+    """Raise InputError where one of the files is there and cannot be read for what it should hold."""
+    needed: tuple[Sequence[str], ...] = (KEYS, (*KEYS, "labels"), ("concept", *KEYS))
+    for path, names in zip(files(directory), needed, strict=True):
+        if not path.is_file():
+            continue
+        advice = "delete it, and what it held can be measured anew"
+        try:
+            missing = set(names) - set(pq.read_schema(path).names)
+        except (pa.ArrowException, OSError):
+            raise InputError(f"{path} cannot be read as Parquet; {advice}") from None
+        if missing:
+            raise InputError(f"{path} is damaged: it has no column {min(missing)!r}; {advice}")
+
+
 def view(directory: Path) -> str:
     """Write the query that joins the features with what was added to them."""
     query = "SELECT * FROM features_alone"

@@ -202,6 +202,7 @@ class Store:
 
     def _join_annotations(self) -> None:
         """Join the features with the facts and labels there are; name the table of concepts."""
+        annotations.check(self.path)
         with self._lock:
             self._database.execute(f"CREATE OR REPLACE VIEW features AS {annotations.view(self.path)}")
             self._database.execute(
