@@ -9,6 +9,7 @@ from .index import asking, index, memory
 from .load import load
 from .pairs import append, record
 from .scaling import scaling, sharing
+from .starting import starting, telling
 from .steering import steering
 from .topk import grid, reading, steps, topk
 from .tracing import tracing
@@ -34,6 +35,8 @@ BENCHMARKS = {
         load,
         scaling,
         sharing,
+        starting,
+        telling,
     )
 }
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from topklm.stories import Stories
 from topklm.stories.entropy import NGram, entropies, words
-from topklm.stories.report import MEGABYTES, count, first_bytes, speed
+from topklm.stories.report import MEGABYTES, count, first_bytes
 
 DOCUMENTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=8), min_size=1, max_size=8)
 
@@ -117,7 +117,3 @@ def test_ten_megabytes_repeat_no_story_and_use_every_word() -> None:
     assert counts.longest <= 250
     # Nothing is so rare that a small model could not learn it.
     assert sum(n < 30 for n in counts.word_forms.values()) <= 0.02 * len(counts.word_forms)
-
-
-def test_stories_come_at_a_megabyte_per_second() -> None:
-    assert max(speed(1_000) for _ in range(3)) > 1.0

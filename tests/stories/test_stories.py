@@ -186,20 +186,13 @@ def test_the_same_words_are_a_lie_or_the_truth() -> None:
     assert said["lie"] == said["denial:true"]
 
 
-def test_the_package_imports_quickly_and_without_torch() -> None:
+def test_the_package_imports_without_torch() -> None:
     code = (
-        "import sys, time; start = time.perf_counter(); import topklm.stories;"
-        "took = time.perf_counter() - start;"
-        "heavy = ('torch', 'transformers', 'pyarrow');"
-        "print(took, *(name for name in heavy if name in sys.modules))"
+        "import sys; import topklm.stories;"
+        "print(*(name for name in ('torch', 'transformers', 'pyarrow') if name in sys.modules))"
     )
-    runs = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        for _ in range(3)
-    ]
-    fields = [run.stdout.split() for run in runs]
-    assert all(len(row) == 1 for row in fields), "heavy modules were imported"
-    assert min(float(row[0]) for row in fields) < 0.2
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not run.stdout.split(), "heavy modules were imported"
 
 
 def test_the_public_names_are_those_that_exist() -> None:
