@@ -32,8 +32,7 @@ def document(found: Comparison, out: Path, remarks: str) -> str:
     places = [place for place, block in enumerate(blocks) if isinstance(block, Heading)]
     if remarks.strip():
         blocks[places[1] : places[1]] = [Heading("What it means"), Markdown(remarks.strip())]
-    name = f"`{out.stem.removeprefix(PREFIX)}`"
-    return as_markdown(title_of(found, name), blocks, beside=out.parent)
+    return as_markdown(title_of(found, out.stem.removeprefix(PREFIX)), blocks, beside=out.parent)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

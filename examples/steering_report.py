@@ -62,7 +62,7 @@ def measured(runs: Sequence[str], images: Path) -> list[str]:
             ["arm", *(f"seed {one}" for one in seeds), "with room", "reached", "fluent"],
             [_arm(name, results) for name in _arms(results)],
         ),
-        "With room, reached and fluent: the mean over seeds. Success by layer and by strength, where one "
+        "With room, reached and fluent: of the features of all seeds. Success by layer and by strength, where one "
         f"strength serves all neurons, seed {seeds[0]}:",
         _by_strength(results[0]),
         f"![Success against fluency](../images/{image})",
@@ -108,10 +108,9 @@ def _arm(arm: str, results: Sequence[Content]) -> list[str]:
     return [
         ARMS.get(arm, arm),
         *cells,
-        _average([one["success_rate"]["value"] for one in rooms])
-        + f" of {sum(one['n_features'] for one in rooms)}",
-        _average([one["reached"]["value"] for one in known]),
-        _average([one["fluent"]["value"] for one in known]),
+        _average(rooms, "success_rate") + f" of {sum(one['n_features'] for one in rooms)}",
+        _average(known, "reached"),
+        _average(known, "fluent"),
     ]
 
 
@@ -175,8 +174,12 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.0f} %"
 
 
-def _average(values: Sequence[float]) -> str:
-    return _percent(sum(values) / len(values)) if values else "-"
+def _average(parts: Sequence[Content], name: str) -> str:
+    """Return a share of all features of some results, each of which has its own number of them."""
+    count = sum(one["n_features"] for one in parts)
+    if not count:
+        return "-"
+    return _percent(sum(one[name]["value"] * one["n_features"] for one in parts) / count)
 
 
 if __name__ == "__main__":

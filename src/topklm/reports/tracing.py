@@ -80,12 +80,20 @@ def _saes(content: Mapping[str, Any]) -> list[Text]:
 
 def _emergence(content: Mapping[str, Any]) -> Text:
     sources = {"topk": content, **content["controls"]}
+    begun = [one["steps"][0] for one in sources.values()]
+    first = begun[0]
     rows = [
         _emerged("chance (permuted)" if name == "permuted" else name, one) for name, one in sources.items()
     ]
+    rows = [row if began <= first else _unseen(row, began) for row, began in zip(rows, begun, strict=True)]
     rows += [_emerged(f"topk L{layer}", one) for layer, one in content["by_layer"].items()]
     head = ("source", "median step", "95 %", "at start", "share emerged by checkpoint")
     return table(head, rows)
+
+
+def _unseen(row: tuple[str, ...], began: int) -> tuple[str, ...]:
+    """Say no median where a source is there from a later checkpoint on: it could not have been seen before."""
+    return (row[0], f"begins at {began:,}", "-", *row[3:])
 
 
 def _emerged(name: str, one: Mapping[str, Any]) -> tuple[str, ...]:

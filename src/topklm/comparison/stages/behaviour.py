@@ -150,8 +150,11 @@ def _identity(work: Work, about: dict[str, Any]) -> Iterable[ResultRow]:
 
 
 def _emergence(work: Work, about: dict[str, Any]) -> Iterable[ResultRow]:
+    """Tell when features become what they end as; of SAEs of the last checkpoints alone it cannot be seen."""
     n_tokens, steps = about["n_tokens"], about["steps"]
     for source, one in _with_controls(about["emergence"]):
+        if one["steps"][0] > about["emergence"]["steps"][0]:
+            continue
         found = as_estimate(one).transformed(lambda step: step / steps)
         yield work.row(source, "emergence_share_of_training", found, n=one["n"], n_tokens=n_tokens)
         estimate = as_estimate(one["at_start"])
