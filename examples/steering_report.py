@@ -62,8 +62,8 @@ def measured(runs: Sequence[str], images: Path) -> list[str]:
             ["arm", *(f"seed {one}" for one in seeds), "with room", "reached", "fluent"],
             [_arm(name, results) for name in _arms(results)],
         ),
-        "With room, reached and fluent: of the features of all seeds. Success by layer and by strength, where one "
-        f"strength serves all neurons, seed {seeds[0]}:",
+        "With room, reached and fluent: of the features of all seeds. Success by layer and by strength, "
+        f"where one strength serves all neurons, seed {seeds[0]}:",
         _by_strength(results[0]),
         f"![Success against fluency](../images/{image})",
         "What is left of an edit of 1x after the next blocks (along its own direction; 1: all of it):",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from commands import as_json, printed
 from samples import sentences, tiny_settings
 from topklm.cli.main import main
 from topklm.training import PRESETS, Run
@@ -152,7 +154,8 @@ def test_stories_are_told_shown_and_written(tmp_path: Path, capsys: pytest.Captu
     ("options", "message"),
     [
         (["--n", "0"], "choose 1 or more"),
-        (["--seed", "-1"], "choose 0 or more"),
+        (["--seed", "-1"], "choose 0 to 2**64 - 1"),
+        (["--seed", str(10**23)], "choose 0 to 2**64 - 1"),
         (["--out", "a.txt"], "name a .parquet file"),
         (["--out", "/no/where/a.parquet"], "there is no directory /no/where"),
     ],
@@ -279,6 +282,16 @@ def running(text_file: Path, tmp_path: Path) -> "tuple[subprocess.Popen[str], Pa
             break
         time.sleep(0.05)
     return process, path
+
+
+def test_a_run_that_lacks_what_is_told_of_it_is_shown_all_the_same(
+    trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = shutil.copytree(trained.path, tmp_path / "run")
+    (path / "metrics.jsonl").unlink()
+    assert "done: " in printed(capsys, "train", "--resume", "--out", str(path))
+    (path / "train.json").write_text(json.dumps({**trained.about, "corpus": []}))
+    assert as_json(capsys, "info", str(path))["packed_tokens"] == {}
 
 
 def test_a_busy_run_is_refused_and_ctrl_c_says_how_to_resume(

@@ -14,7 +14,7 @@ from topklm import compare
 from topklm.cli.main import main
 from topklm.comparison import Budget, Settings, comparing, measure
 from topklm.comparison.outcome import Comparison, read_comparison
-from topklm.comparison.stages import table
+from topklm.comparison.stages import reading, table
 from topklm.comparison.stages.work import Found, Work
 from topklm.core.errors import InputError, Interrupted, RunError
 from topklm.core.files import PARTIAL
@@ -206,6 +206,10 @@ def test_bad_input_is_refused_before_anything_is_done(
     twin = train(tiny_settings(text_file, dense=True, tokens=4 * 256), tmp_path / "short")
     with pytest.raises(RunError, match=r"no twin of .*: its tokens differ"):
         compare(plain, twin=twin.path)
+    with pytest.raises(RunError, match="there is no run"):
+        compare(plain, dense_small=tmp_path / "typo")
+    with pytest.raises(RunError, match="is no dense run; name a smaller dense model"):
+        compare(plain, dense_small=trained.path)
     with pytest.raises(InputError, match="is a dense run"):
         compare(twin)
     (plain / "model.safetensors").unlink()
@@ -251,3 +255,54 @@ def test_a_stage_that_found_its_work_done_does_not_shorten_the_time_left() -> No
     assert clock.left(saes) == "stage 2 of 3, about 18 min left for all"
     clock.done(saes, seconds=2 * 15 * 60)
     assert clock.left(index) == "stage 3 of 3, about 6 min left for all"
+
+
+def key(work: Work, name: str) -> dict[str, Any]:
+    (stage,) = (one for one in table.STAGES if one.name == name)
+    return comparing.key_of(work, stage)
+
+
+def test_a_stage_is_not_taken_as_done_where_what_it_reads_has_changed(
+    plain: Path, tmp_path: Path, lexicon: Path
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("The cat went to the barn.\n" * 300)
+    words = tmp_path / "words.yaml"
+    words.write_text(lexicon.read_text())
+    budget = Budget(data=(str(text),), lexicon=str(words), **SMALL)
+
+    def keys() -> dict[str, dict[str, Any]]:
+        work = Work(Run(plain), budget, tmp_path / "out")
+        return {name: key(work, name) for name in table.NAMES}
+
+    before = keys()
+    assert keys() == before
+    steps = plain / "sae" / "steps" / "scratch" / "000040" / "sae_1x"
+    steps.mkdir(parents=True)
+    (steps / "manifest.json").write_text("{}")
+    after = keys()
+    assert {name for name in before if after[name] != before[name]} == {"tracing"}
+    (plain / "index").mkdir()
+    (plain / "index" / "index.json").write_text("{}")
+    before, after = after, keys()
+    assert {name for name in before if after[name] != before[name]} == {"steering"}
+    words.write_text("animals: [cat]\n")
+    before, after = after, keys()
+    with_words = {"codes", "loss", "cost", "metrics", "steering", "tracing", "index"}
+    assert {name for name in before if after[name] != before[name]} == with_words
+    first = Work(Run(plain), budget, tmp_path / "out").text.sha256
+    text.write_text("The dog went to the barn.\n" * 300)
+    assert Work(Run(plain), budget, tmp_path / "out").text.sha256 != first
+    before, after = after, keys()
+    assert {name for name in before if after[name] != before[name]} == with_words
+
+
+def test_another_text_is_not_probed_for_the_labels_of_the_stories(
+    plain: Path, tmp_path: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Work, "on_stories", True)
+    labels = {
+        data: reading.settings_of(Work(Run(plain), Budget(data=data), tmp_path / "out")).labels
+        for data in (None, ("stories:7",), (str(text_file),))
+    }
+    assert labels == {None: ("topic",), ("stories:7",): ("topic",), (str(text_file),): None}

@@ -102,3 +102,16 @@ def test_a_file_is_read_and_named_where_it_is_wrong(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="cannot be read"):
         read_sweep(tmp_path / "absent.yaml")
+
+
+def test_the_number_of_dense_blocks_and_the_layers_say_one_thing() -> None:
+    content = {"base": {"topk_layers": [0]}, "vary": {"n_nontopk": [1, 2]}}
+    runs = as_sweep(content).runs()
+    assert [one.settings.model_config(vocab_size=300).topk_layers for one in runs] == [[0], [0, 1, 2], [0, 1]]
+    with pytest.raises(InputError, match="n_nontopk or topk_layers, not both"):
+        as_sweep({"list": {"both": {"n_nontopk": 1, "topk_layers": [0]}}})
+
+
+def test_seeds_are_no_variant() -> None:
+    with pytest.raises(InputError, match=r"'seed=1' has a seed; name seeds with seeds"):
+        as_sweep({"vary": {"seed": [1, 2]}})

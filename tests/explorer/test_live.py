@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import shutil
 import socket
 import threading
 import time
@@ -239,3 +241,18 @@ def test_an_effect_does_not_wait_long_for_another(explored: Path) -> None:
     with held.probing_turn, pytest.raises(Full, match="another effect"):
         workspace.effect("L0/N3")
     assert workspace.effect("L0/N3").feature == "L0/N3"
+
+
+def test_models_and_readings_are_those_of_the_weights_that_are_there(explored: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(explored, tmp_path / "run")
+    workspace = Workspace(path)
+    first, second = workspace.checkpoints[:2]
+    own = workspace.model()
+    for step in (first, second, first):
+        workspace.model(step)
+        assert workspace.model() is own  # a checkpoint makes room for another one, not the run's own model
+    read = workspace.reading("The cat went.")
+    assert workspace.reading("The cat went.") is read
+    os.utime(path / "model.safetensors", ns=(1, 1))
+    assert workspace.reading("The cat went.") is not read
+    assert workspace.model() is not own

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from samples import tiny_settings
 from topklm.core.errors import InputError, Interrupted, RunError
 from topklm.data import Packed
 from topklm.features import FeatureSource, LayerNeurons, PosthocNeurons, capture
@@ -23,7 +24,7 @@ from topklm.tracing.measure import match
 from topklm.tracing.order import concept_order
 from topklm.tracing.probe import Probe, find_probe, in_order, read_codes
 from topklm.tracing.series import read_series
-from topklm.training import Run, load
+from topklm.training import Run, load, train
 from topklm.training.run import load_run_tokenizer
 from tracing_files import contents
 
@@ -122,6 +123,13 @@ def test_similarity_of_two_checkpoints_is_symmetric(twinned: Path, probe: Probe)
     early, late = (codes_at(twinned, probe, step)[0] for step in (2, 30))
     np.testing.assert_allclose(match(early, late).columns["cosine"], match(late, early).columns["cosine"])
     np.testing.assert_allclose(match(early, late).columns["jaccard"], match(late, early).columns["jaccard"])
+
+
+def test_a_dense_run_of_another_depth_is_no_twin(text_file: Path, tmp_path: Path, trained: Run) -> None:
+    settings = tiny_settings(text_file, dense=True, depth=1, tokens=512)
+    flat = train(settings, tmp_path / "flat")
+    with pytest.raises(RunError, match=r"flat is no twin of .*: its tokens, depth differ"):
+        trace(trained.path, twin=flat.path, data=str(text_file), tokens=500, out=tmp_path / "trace")
 
 
 def test_permuted_neurons_are_found_exactly_by_assignment(twinned: Path, probe: Probe) -> None:

@@ -256,6 +256,9 @@ def test_missing_and_damaged_files_are_named(
         shard.unlink()
     line = refused(llama, text_file, tmp_path, capsys)
     assert f"lacks 2 of its {len(shards)} shards: {shards[0].name}, {shards[1].name}" in line
+    for content in ("{}", "[]", '{"weight_map": null}', '{"weight_map": {"a": 1}}'):
+        (llama / "model.safetensors.index.json").write_text(content)
+        assert "no weight_map of names" in refused(llama, text_file, tmp_path, capsys)
     (llama / "model.safetensors.index.json").unlink()
     assert "has no weights" in refused(llama, text_file, tmp_path, capsys)
     (llama / "config.json").unlink()

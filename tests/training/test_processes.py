@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from jobs import job, torchrun
 from samples import sentences, tiny_settings
 from topklm.core.errors import InputError
-from topklm.core.processes import Place, place
+from topklm.core.processes import Place, may_speak, place
 from topklm.data import Blocks, Packed, load_corpus, pack
 from topklm.training import Interrupted, Run, TrainSettings, load, resume, train
 from topklm.training.callbacks import Pace
@@ -255,6 +255,7 @@ def test_a_process_knows_its_place_or_says_that_it_does_not(monkeypatch: pytest.
     monkeypatch.delenv("LOCAL_RANK")
     with pytest.raises(InputError, match="torchrun"):
         place()
+    assert may_speak()  # what is wrong with the place can still be told
 
 
 def test_what_a_split_model_cannot_do_is_said_before_training(text_file: Path) -> None:

@@ -23,6 +23,7 @@ from topklm.data import load_corpus, load_tokenizer
 from topklm.model import TopKLMForCausalLM
 from topklm.training import Interrupted, Run, load, resume, train
 from topklm.training.initial import new_model
+from topklm.training.machine import Machine
 from topklm.training.prepare import find_corpora
 from topklm.training.run import read_settings
 from topklm.training.schedules import trace_steps
@@ -511,3 +512,9 @@ def test_threads_may_load_at_the_same_time(trained: Run) -> None:
     again = TopKLMForCausalLM(loaded[0].model.config)
     assert again.lm_head.weight is again.model.embed_tokens.weight
     assert again.lm_head.weight.device.type == "cpu"
+
+
+def test_a_device_without_float64_is_not_chosen(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert Machine.for_settings(tiny_settings(text_file)).device == "cpu"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.errors import InputError
 from .find import Lexicon
 from .output import AsJson, error_console, own_run_path, put, put_json, resumable, say, whole
 
@@ -99,6 +100,8 @@ def compare(
         steer_texts=steer_texts,
         trace_tokens=trace_tokens,
     )
+    if earlier is not None and as_json:
+        raise InputError("give --earlier or --json, not both: what left its interval is told in words")
     with resumable():
         found = run_compare(
             paths,

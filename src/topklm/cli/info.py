@@ -25,7 +25,8 @@ def summary(run: Any) -> dict[str, Any]:
     if layers is None:
         layers = list(range(settings.depth - settings.n_nontopk))
     evaluated = [row for row in rows if "eval_loss" in row]
-    corpus = about.get("corpus", {})
+    corpus = about.get("corpus")
+    corpus = corpus if isinstance(corpus, dict) else {}
     return {
         "format": "topklm.info/1",
         "run": str(run.path),

@@ -31,6 +31,8 @@ def neuron(
         raise InputError(f"examples={examples} is not allowed; choose 0 or more")
     if html is not None and not html.absolute().parent.is_dir():
         raise InputError(f"there is no directory {html.absolute().parent}; make it first")
+    if html is not None and html.is_dir():
+        raise InputError(f"{html} is a directory; name a file")
     index = open_index(path)
     card = index.card(name)
     if html is not None:

@@ -32,8 +32,8 @@ def stories(
 
     if n < 1:
         raise InputError(f"--n {n} is not allowed; choose 1 or more")
-    if seed < 0:
-        raise InputError(f"--seed {seed} is not allowed; choose 0 or more")
+    if not 0 <= seed < 2**64:
+        raise InputError(f"--seed {seed} is not allowed; choose 0 to 2**64 - 1")
     told = Stories(seed).take(n)
     if out is not None:
         if out.suffix != ".parquet":

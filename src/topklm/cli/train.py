@@ -185,15 +185,15 @@ def put_trained(run: Any, *, as_json: bool) -> None:
             }
         )
     else:
-        put(f"done: {run.path}, held-out loss {final:.3f}; try: topklm generate {run.path} 'Once'")
+        loss = "" if final is None else f", held-out loss {final:.3f}"
+        put(f"done: {run.path}{loss}; try: topklm generate {run.path} 'Once'")
 
 
 def start_run(out: Path, changes: dict[str, Any], *, preset: str | None, config: str | None) -> Any:
     """Train into a new directory, from a preset or from another run's settings."""
-    from dataclasses import replace
-
     from .. import training
     from ..training.run import read_settings
+    from ..training.settings import replaced
 
     if config is not None and preset is not None:
         raise InputError("give --preset or --config, not both")
@@ -202,12 +202,7 @@ def start_run(out: Path, changes: dict[str, Any], *, preset: str | None, config:
         if config is not None
         else training.preset("tiny" if preset is None else preset)
     )
-    if "n_nontopk" in changes and "topk_layers" in changes:
-        raise InputError("give --n-nontopk or --topk-layers, not both: they say the same thing")
-    if "n_nontopk" in changes:
-        changes = {**changes, "topk_layers": None}
-    settings = replace(settings, **changes)
-    return training.train(settings, out, say=say, console=error_console())
+    return training.train(replaced(settings, changes), out, say=say, console=error_console())
 
 
 def resume_run(out: Path, *, given: Mapping[str, Any] | None = None) -> Any:

@@ -150,7 +150,9 @@ def key_of(work: Work, stage: Stage) -> dict[str, Any]:
     if stage.name in MAKERS:
         identity = {"revision": identity["revision"]}
     decides = {"decides": list(stage.decides)} if stage.decides else {}
-    return dict(finite({**identity, "budget": work.budget.given(*stage.budget), **decides}))
+    reads = {} if stage.reads is None else {"reads": stage.reads(work)}
+    files = {"files": work.files} if {"data", "lexicon"} & set(stage.budget) and work.files else {}
+    return dict(finite({**identity, "budget": work.budget.given(*stage.budget), **decides, **reads, **files}))
 
 
 def stage_path(work: Work, stage: Stage) -> Path:
@@ -226,7 +228,8 @@ def writing(directory: Path) -> Iterator[None]:
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory} is a file; name a directory for the comparison")
     others = [] if not directory.is_dir() else [one.name for one in directory.iterdir()]
-    if others and "plan.json" not in others and set(others) - {".lock", "stages", "text"}:
+    own = {name for name in others if name in (".lock", "stages") or name.split("-")[0] == "text"}
+    if others and "plan.json" not in others and set(others) - own:
         raise InputError(f"{directory} is not empty and holds no comparison; choose another directory")
     with disk_full_is_said(existing(directory)):
         (directory / "stages").mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import InputError
 from ..training import TrainSettings, preset
+from ..training.settings import replaced
 
 KEYS = ("base", "seeds", "vary", "grid", "list", "twins", "include_base")
 TWINS = ("none", "base", "all")
@@ -133,7 +134,7 @@ def changed(settings: TrainSettings, changes: Mapping[str, Any], *, of: str) -> 
         if name not in known:
             raise InputError(f"{of}: unknown setting {name!r}; settings are {', '.join(sorted(known))}")
     try:
-        return replace(settings, **changes)
+        return replaced(settings, changes)
     except InputError as error:
         raise InputError(f"{of}: {error}") from None
 
@@ -166,4 +167,6 @@ def _add(variants: dict[str, dict[str, Any]], name: str, changes: dict[str, Any]
         )
     if name in variants:
         raise InputError(f"{name!r} is there twice")
+    if "seed" in changes:
+        raise InputError(f"{name!r} has a seed; name seeds with seeds: [0, 1]")
     variants[name] = changes

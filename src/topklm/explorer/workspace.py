@@ -35,8 +35,6 @@ LONGEST_TEXT = 2000
 """Characters of a text that is read at once."""
 READINGS = 32
 """Texts whose reading is kept."""
-MODELS = 2
-"""Models held in memory: the run's own and one checkpoint."""
 EFFECTS = 256
 TURN = 1.0
 """Seconds to wait while another effect is measured."""
@@ -64,6 +62,8 @@ class Workspace:
         self._lock = threading.Lock()
         self._model_lock = threading.Lock()
         self._opened: dict[str, tuple[Any, Any]] = {}
+        self._models: dict[tuple[int | None, int], Held] = {}
+        """By step and weights: the run's own and one checkpoint."""
         self._kept: dict[Any, Any] = {}
 
     # --- indexes ----------------------------------------------------------------------------------------
@@ -178,16 +178,19 @@ class Workspace:
         return self._held(step).reading
 
     def _held(self, step: int | None = None) -> Held:
-        weights = self.run.path / "model.safetensors"
+        key = (step, self._weights())
         with self._model_lock:
-            key = ("model", step, weights.stat().st_mtime_ns if weights.is_file() else 0)
-            if key not in self._kept:
-                held = [one for one in self._kept if one[0] == "model"]
-                for old in held[: max(0, len(held) - MODELS + 1)]:
-                    del self._kept[old]
-                self._kept[key] = hold(self.run, step)
-            found: Held = self._kept[key]
-            return found
+            if key not in self._models:
+                stale = [one for one in self._models if one[1] != key[1] or None not in (one[0], step)]
+                for old in stale:  # other weights, or another checkpoint; the run's own model stays
+                    del self._models[old]
+                self._models[key] = hold(self.run, step)
+            return self._models[key]
+
+    def _weights(self) -> int:
+        """Tell the run's weights from what they were before."""
+        weights = self.run.path / "model.safetensors"
+        return weights.stat().st_mtime_ns if weights.is_file() else 0
 
     def writing(self) -> Held:
         """Load the run's own neurons, for the one thread that writes."""
@@ -209,7 +212,7 @@ class Workspace:
             with held.reading_turn:
                 return open_reading(held.reading, text)
 
-        return self._remember(("reading", step, text), READINGS, read_it)
+        return self._remember(("reading", step, self._weights(), text), READINGS, read_it)
 
     def predictions(self, reading: "Reading", token: int, *, step: int | None = None, top: int = 8) -> Any:
         """List what the model of a reading expects after a token."""

@@ -92,7 +92,7 @@ def _emergence(content: Mapping[str, Any]) -> Text:
 
 
 def _unseen(row: tuple[str, ...], began: int) -> tuple[str, ...]:
-    """Say no median where a source is there from a later checkpoint on: it could not have been seen before."""
+    """Say no median where a source is there from a later checkpoint on: before, it was not seen."""
     return (row[0], f"begins at {began:,}", "-", *row[3:])
 
 

@@ -107,7 +107,8 @@ class Member:
 
         held_out: residual streams, shape (tokens, width).
         """
-        fired = torch.zeros(self.sae.cfg.d_sae, dtype=torch.bool)
+        held_out = held_out.to(self.sae.device)
+        fired = torch.zeros(self.sae.cfg.d_sae, dtype=torch.bool, device=held_out.device)
         mean, error, spread = held_out.mean(dim=0), 0.0, 0.0
         for rows in held_out.split(self.settings.batch_tokens):
             codes = self.sae.encode(self.trainer.activation_scaler.scale(rows))

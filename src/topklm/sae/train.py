@@ -62,13 +62,13 @@ def train_saes(
 ) -> list[Path]:
     """Train SAEs on a model's residual streams into `out`, one directory a width and seed; return them.
 
-    model: any causal language model of transformers, on any device. train, held_out: packed texts; the
-    second gives the learning curves. context: tokens of a block, by default all that the model can read.
-    threads: CPU threads; 0: as they are. origin: what the model is, noted with the SAEs. begin: a directory
-    of TopK SAEs that were trained earlier with such settings; each begins as the one of its name there, and
-    `origin.begun_as` says which they are. What is there already, made with the same settings, is kept.
-    Raises InputError where the settings do not fit the model, or other SAEs lie in `out`, TrainingError on a
-    loss that is not finite, Interrupted after Ctrl-C.
+    model: any causal language model of transformers, on any device; SAEs lie on the CPU. train, held_out:
+    packed texts; the second gives the learning curves. context: tokens of a block, by default all that the
+    model can read. threads: CPU threads; 0: as they are. origin: what the model is, noted with the SAEs.
+    begin: a directory of TopK SAEs that were trained earlier with such settings; each begins as the one of
+    its name there, and `origin.begun_as` says which they are. What is there already, made with the same
+    settings, is kept. Raises InputError where the settings do not fit the model, or other SAEs lie in `out`,
+    TrainingError on a loss that is not finite, Interrupted after Ctrl-C.
     """
     text = model.config.get_text_config()
     settings.check(depth=depth_of(model), stream=int(text.hidden_size))

@@ -3,7 +3,6 @@
 Loading the original: `pretrained.py`. Its predictions as a second target: `distillation.py`.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from .prepare import settings_of, with_absolute_paths
 from .pretrained import SIZES, pretrained_config
 from .run import Run
 from .schedules import sparsity_of
-from .settings import TrainSettings
+from .settings import TrainSettings, replaced
 
 FORMAT = "topklm.conversion/1"
 FILE = "conversion.json"
@@ -44,7 +43,7 @@ def conversion_settings(source: Path | str, **changes: Any) -> TrainSettings:
     changes = {"tokenizer": source, "warmup_share": 0.05, "evaluations": 20, **changes}
     own = settings_of(source)
     if own is not None:
-        return with_absolute_paths(replace(own, **{"dense": False, **changes, **fixed}))
+        return with_absolute_paths(replaced(own, {"dense": False, **changes, **fixed}))
     if not changes.get("data"):
         raise InputError(f"{source} brings no text of its own; name one with --data")
     width, context = config.hidden_size, min(CONTEXT, config.max_position_embeddings)

@@ -31,9 +31,8 @@ class Machine:
     @classmethod
     def for_settings(cls, settings: TrainSettings) -> "Machine":
         """Fill in what the settings leave to `auto`."""
+        # Apple's mps has no float64, in which losses are added up, so there it is the CPU
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cpu" and torch.backends.mps.is_available():
-            device = "mps"
         precision = settings.precision
         if precision == "auto":
             precision = "bf16" if has_fast_bf16(device) else "fp32"

@@ -97,7 +97,7 @@ def _check_files(source: str, directory: Path, gguf: str | None) -> None:
         raise InputError(f"{source} is quantized; give the whole weights, or a GGUF file")
     for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
         if (directory / index).is_file():
-            shards = sorted(set(read_json(directory / index)["weight_map"].values()))
+            shards = sorted(set(read_weight_map(directory / index).values()))
             missing = [name for name in shards if not (directory / name).is_file()]
             if missing:
                 raise InputError(
@@ -107,6 +107,15 @@ def _check_files(source: str, directory: Path, gguf: str | None) -> None:
             return
     if not any((directory / name).is_file() for name in (WEIGHTS, "pytorch_model.bin")):
         raise InputError(f"{source} has no weights: neither {WEIGHTS} nor its shards are there")
+
+
+def read_weight_map(index: Path) -> dict[str, str]:
+    """Read which shard has which weight. Raises InputError where the file does not say it."""
+    content = read_json(index)
+    found = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
+        raise InputError(f"{index} is damaged: it has no weight_map of names")
+    return found
 
 
 def _check_kind(source: str, kind: str) -> None:

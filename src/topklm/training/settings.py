@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -221,6 +221,18 @@ class TrainSettings:
             if name not in known:
                 raise InputError(f"unknown setting {name!r}; settings are {', '.join(known)}")
         return cls(**content)
+
+
+def replaced(settings: TrainSettings, changes: Mapping[str, Any]) -> TrainSettings:
+    """Replace settings by name. n_nontopk and topk_layers say one thing, so whichever is given decides.
+
+    Raises InputError where both are given, or a value is not allowed.
+    """
+    if changes.get("n_nontopk") is not None and changes.get("topk_layers") is not None:
+        raise InputError("give n_nontopk or topk_layers, not both: they say the same thing")
+    if changes.get("n_nontopk") is not None:
+        changes = {**changes, "topk_layers": None}
+    return replace(settings, **changes)
 
 
 def normalised(value: Any, declared: str) -> Any:

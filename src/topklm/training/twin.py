@@ -1,9 +1,16 @@
 """The dense twin of a run: the same model, data and seed without TopK."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.errors import RunError
 from .run import WEIGHTS, Loaded, Run, load
+
+SAME = (
+    *("seed", "embedding_drawn_from", "tokens", "batch_tokens"),
+    *("width", "depth", "heads", "head_dim", "mlp", "context"),
+)
+"""Settings that a twin shares with its run, beside the text; it may have learning rates of its own."""
 
 
 def twin_directory(run: Run, twin: Path | str | None = None) -> Path:
@@ -15,7 +22,7 @@ def open_twin(run: Run, twin: Path | str | None = None, *, step: int | None = No
     """Load the dense twin of a TopK run. twin: its directory; default `twin` in the run.
 
     step: a tracing checkpoint instead of the final weights. Raises RunError where there is none, or what
-    is there has TopK layers, another tokenizer, or another training text.
+    is there has TopK layers, other sizes or another seed, another tokenizer, or another training text.
     """
     from ..data.tokenizer import fingerprint
 
@@ -25,14 +32,25 @@ def open_twin(run: Run, twin: Path | str | None = None, *, step: int | None = No
             f"this needs the dense twin of {run.path}, and there is none in {directory}; train it with: "
             f"topklm train --config {run.path} --dense --out {run.path}/twin"
         )
+    check_settings(run, Run(directory), SAME)
     loaded = load(directory, step=step)
-    if not loaded.run.settings.dense:
-        raise RunError(f"{directory} is no dense twin: it has TopK layers")
     if fingerprint(loaded.tokenizer) != run.about.get("tokenizer_sha256"):
         raise RunError(f"{directory} is no twin of {run.path}: its tokenizer is another")
     if _text(loaded.run) != _text(run):
         raise RunError(f"{directory} is no twin of {run.path}: it was trained on another text")
     return loaded
+
+
+def check_settings(run: Run, twin: Run, names: Sequence[str]) -> None:
+    """Raise RunError where a run is not dense, or differs from a TopK run in one of these settings."""
+    if not twin.settings.dense:
+        raise RunError(f"{twin.path} is no dense twin: it has TopK layers")
+    differs = [name for name in names if getattr(run.settings, name) != getattr(twin.settings, name)]
+    if differs:
+        raise RunError(
+            f"{twin.path} is no twin of {run.path}: its {', '.join(differs)} differ; train one with: "
+            f"topklm train --config {run.path} --dense --out DIR, and name it with --twin DIR"
+        )
 
 
 def twin_if_any(run: Run, twin: Path | str | None = None) -> Loaded | None:

@@ -135,7 +135,10 @@ def index(work: Work) -> Found:
     there = None
     if (path / "index.json").is_file() and work.budget.index_tokens is None:
         there = FeatureIndex.open(path, revision=work.run.revision)
-        work.say(f"{path}: taken as it is")
+        if not set(work.budget.data or ()) <= set(there.about["corpus"]["spec"]):
+            there = None  # it is of another text than the one that is asked for
+        else:
+            work.say(f"{path}: taken as it is")
     built = there or build_index(
         work.run,
         data=None if work.data is None else list(work.data),

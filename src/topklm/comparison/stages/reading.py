@@ -1,11 +1,13 @@
 """C2: how readable features are, by one code for all sources, and what neither probe nor feature shows."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from ...concepts import all_stories
 from ...core.errors import InputError
 from ...index.sources import NAMES
 from ..doubt import Concepts, doubt_rows, read_concepts, shared_layers
@@ -50,16 +52,19 @@ def settings_of(work: Work) -> Settings:
     try:
         there: dict[str, Any] = read_result(work.run.path / FOLDER).settings
     except InputError:
-        there = {
-            "data": work.data,
-            "tokens": 200_000 if work.data else None,
-            "labels": ("topic",) if work.on_stories else None,
-        }
+        there = {"data": work.data, "tokens": 200_000 if work.data else None, "labels": _labels(work.data)}
+    if budget.data is not None and list(budget.data) != list(there.get("data") or ()):
+        there = {**there, "labels": _labels(budget.data)}
     known = {one.name for one in fields(Settings)}
     taken = {name: value for name, value in there.items() if name in known}
     for name in ("data", "labels"):
         taken[name] = tuple(taken[name]) if taken.get(name) else None
     return Settings(**{**taken, **asked})
+
+
+def _labels(data: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Name the labels of documents that are probed unless asked otherwise: the stories' topics."""
+    return ("topic",) if data and all_stories(data) else None
 
 
 def concepts_of(result: Result, directory: Path) -> dict[str, Concepts]:

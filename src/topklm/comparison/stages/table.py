@@ -19,9 +19,12 @@ class Stage(NamedTuple):
     about: str
     decides: tuple[str, ...] = ()
     """What else decides it, beside weights and budget."""
+    reads: Callable[[Work], object] | None = None
+    """Says what a stage reads that another one made."""
 
 
 TEXT = ("data", "lexicon", "tokens")
+TRACES = ("lexicon", "trace_tokens")
 STEERING = ("lexicon", "steer_features", "steer_texts", "wide")
 SAES = ("wide", "wide_sites", "sae_seeds", "sae_tokens", "sae_checkpoints")
 
@@ -34,7 +37,7 @@ STAGES = (
     Stage("tasks", losses.tasks, 4, ("task_items",), "zero-shot tasks"),
     Stage("cost", costs.cost, 1, (*TEXT, "read_tokens", "wide"), "seconds, operations, parameters"),
     Stage("metrics", reading.metrics, 20, (*TEXT, "wide"), "metrics of all sources"),
-    Stage("steering", behaviour.steering, 12, STEERING, "steering", behaviour.DECIDES),
-    Stage("tracing", behaviour.tracing, 10, ("lexicon", "trace_tokens"), "traces over checkpoints"),
+    Stage("steering", behaviour.steering, 12, STEERING, "steering", behaviour.DECIDES, Work.indexed),
+    Stage("tracing", behaviour.tracing, 10, TRACES, "traces over checkpoints", (), Work.checkpoint_saes),
 )
 NAMES = tuple(one.name for one in STAGES)

@@ -1,5 +1,7 @@
 """What all stages share: the run, its twin, the budget, the text; and what a stage gives back."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,21 +15,17 @@ from ...core.errors import InputError, RunError
 from ...core.files import MANIFEST, sha256_file
 from ...core.stats import Estimate
 from ...data.tokenizer import fingerprint
+from ...index.format import ABOUT
 from ...index.text import Text, find_text
+from ...sae.checkpoints import STEPS
 from ...sae.store import FOLDER, names_of
 from ...training import Loaded, Run, load
 from ...training.run import WEIGHTS
-from ...training.settings import TrainSettings
-from ...training.twin import open_twin, twin_directory
+from ...training.twin import SAME, check_settings, open_twin, twin_directory
 from ..budget import Budget
 from ..result import ResultRow
 
 Say = Callable[[str], None]
-SAME = (
-    *("data", "seed", "embedding_drawn_from", "tokens", "batch_tokens"),
-    *("width", "depth", "heads", "head_dim", "mlp", "context"),
-)
-"""Settings that a twin shares with its run; it may have learning rates of its own."""
 
 
 class LeftOut(Exception):
@@ -73,6 +71,8 @@ class Work:
             raise RunError(f"{run.path} is not finished; go on with: topklm train --resume --out {run.path}")
         if (self.twin_path / "train.json").is_file():
             check_twin(run, Run(self.twin_path))
+        if self.dense_small is not None:
+            _check_small(Run(self.dense_small))
 
     @property
     def seed(self) -> int:
@@ -106,8 +106,6 @@ class Work:
         if self.dense_small is None:
             return None
         small = load(self.dense_small)
-        if not small.run.settings.dense:
-            raise RunError(f"{self.dense_small} is no dense run; name a smaller dense model")
         if fingerprint(small.tokenizer) != fingerprint(self.loaded.tokenizer):
             raise RunError(
                 f"{self.dense_small} has another tokenizer than {self.run.path}; train it with "
@@ -128,9 +126,11 @@ class Work:
     @cached_property
     def text(self) -> Text:
         """The packed held-out text."""
+        files = {name: one for name, one in self.files.items() if name != self.budget.lexicon}
+        version = "-" + hashlib.sha256(json.dumps(files).encode()).hexdigest()[:8] if files else ""
         return find_text(
             self.loaded.tokenizer,
-            self.directory / "text",
+            self.directory / f"text{version}",
             run=self.run,
             data=self.data,
             tokens=self.budget.tokens or 200_000,
@@ -151,6 +151,28 @@ class Work:
             "dense_small": None if self.dense_small is None else self._revision(self.dense_small),
             "saes": {name: sha256_file(folder / name / MANIFEST) for name in names_of(self.run)},
         }
+
+    def checkpoint_saes(self) -> dict[str, str]:
+        """Hash the manifests of SAEs of checkpoints: a trace's numbers depend on them."""
+        folder = self.run.path / FOLDER / STEPS
+        return {
+            str(one.relative_to(folder)): sha256_file(one) for one in sorted(folder.glob(f"*/*/*/{MANIFEST}"))
+        }
+
+    def indexed(self) -> str | None:
+        """Hash what the run's index says of itself, from which features to steer are drawn."""
+        path = self.run.path / "index" / ABOUT
+        return sha256_file(path) if path.is_file() else None
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """Hash the files that the budget names as text and lexicon: one of the same name may have changed."""
+        named = [*(self.budget.data or ()), *([self.budget.lexicon] if self.budget.lexicon else [])]
+        found: dict[str, str] = {}
+        for place in map(Path, named):
+            inside = sorted(one for one in place.rglob("*") if one.is_file()) if place.is_dir() else [place]
+            found |= {str(one): sha256_file(one) for one in inside if one.is_file()}
+        return found
 
     def _revision(self, path: Path) -> str | None:
         """Hash a run's weights once; None where there are none yet."""
@@ -177,22 +199,18 @@ class Work:
 
 
 def check_twin(run: Run, twin: Run) -> None:
-    """Raise RunError where a dense run is not the twin of a TopK run."""
-    if not twin.settings.dense:
-        raise RunError(f"{twin.path} is no dense twin: it has TopK layers")
-    differs = other_settings(run.settings, twin.settings)
-    if differs:
-        raise RunError(
-            f"{twin.path} is no twin of {run.path}: its {', '.join(differs)} differ; train one with: "
-            f"topklm train --config {run.path} --dense --out DIR, and name it with --twin DIR"
-        )
+    """Raise RunError where a dense run, finished or not, is not the twin of a TopK run."""
+    check_settings(run, twin, (*SAME, "data"))
     if twin.finished:
         open_twin(run, twin.path)  # its tokenizer and its text are checked there
 
 
-def other_settings(first: TrainSettings, second: TrainSettings) -> list[str]:
-    """Name the settings of `SAME` in which two runs differ."""
-    return [name for name in SAME if getattr(first, name) != getattr(second, name)]
+def _check_small(small: Run) -> None:
+    """Raise RunError where a smaller dense model is none, or not finished."""
+    if not small.settings.dense:
+        raise RunError(f"{small.path} is no dense run; name a smaller dense model")
+    if not small.finished:
+        raise RunError(f"{small.path} is not finished; go on with: topklm train --resume --out {small.path}")
 
 
 def as_estimate(content: dict[str, Any]) -> Estimate:

@@ -175,8 +175,7 @@ def settings(
     """Write what was asked as a Python snippet that writes the same text, or as a file of edits."""
     from ...steering.edits import edits_file
 
-    ready = asked.ready(workspace)
-    edits = ready.given[-1] if not asked.ladder else asked.ways()[1]
+    edits = asked.model_copy(update={"ladder": False}).ready(workspace).given[-1]
     if form == "edits":
         return edits_file(edits)
     return {"python": snippet(workspace.name, asked, edits)}
