@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from planted import WIDTH, planted
 from topklm.metrics.emergence import emergence, turnover
-from topklm.metrics.firings import FiringSample, kept_firings
+from topklm.metrics.firings import FiringSample, kept_samples
 
 CURVES = st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=8)
 
@@ -52,7 +52,7 @@ def test_a_text_in_memory_keeps_the_firings_that_a_stream_keeps(by: str, size: i
     sample.update(batch)
     for name, ours, theirs in zip(
         FiringSample.result(sample)._fields,
-        kept_firings(batch, size=size, by=by),
+        *kept_samples(batch, size=size, by=(by,)),
         sample.result(),
         strict=True,
     ):

@@ -70,7 +70,8 @@ def carrying(text: Text, concept: int) -> Bool[Tensor, " row"]:
     """Tell which tokens carry a concept."""
     labels = labels_of(text.batch)
     found = torch.zeros(len(labels), dtype=torch.bool)
-    found[labels.rows[labels.indices == concept]] = True
+    entries = (labels.indices == concept).nonzero().flatten()
+    found[torch.searchsorted(labels.offsets, entries, right=True) - 1] = True
     return found
 
 

@@ -4,6 +4,7 @@ Metrics that fall mechanically with fewer firings (entropies) read these, and so
 contexts. What is kept depends on the text alone, not on how it was cut into batches.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -96,7 +97,8 @@ class FiringSample:
     def _keys(self, features: Array, activations: Array, positions: Array) -> Array:
         """Give each firing a number; the firings with the largest are kept."""
         if self.by == "random":
-            return hashed(hashed(features, self.seed) ^ positions.astype(np.uint64), self.seed)
+            of_each = hashed(np.arange(self.width), self.seed)[features]
+            return hashed(of_each ^ positions.astype(np.uint64), self.seed)
         # positive floats sort like their bits; below them, earlier places are larger
         bits = np.ascontiguousarray(activations).view(np.uint32).astype(np.uint64)
         return (bits << np.uint64(32)) | (np.uint64(2**32 - 1) - positions.astype(np.uint64))
@@ -122,17 +124,40 @@ class FiringSample:
         self.lowest[full] = keys[np.searchsorted(features, full, side="right") - 1]
 
 
-def kept_firings(batch: Batch, *, size: int = FIRINGS, by: str = "strongest", seed: int = 0) -> Firings:
-    """Return what `FiringSample` keeps of a text in memory, several times as quick."""
-    sample = FiringSample(batch.codes.width, size=size, by=by, seed=seed)
+def kept_samples(
+    batch: Batch, *, size: int = FIRINGS, by: Sequence[str] = ("strongest", "random"), seed: int = 0
+) -> list[Firings]:
+    """Return what `FiringSample`s of several kinds keep of a text in memory, several times as quick."""
     batch = checked(batch)
     codes = positive(batch.codes)
-    order = np.argsort(codes.indices.numpy(), kind="stable")
-    features = codes.indices.numpy()[order].astype(np.int64)
+    features = codes.indices.numpy()
+    # numbers of 16 bits are sorted by radix
+    order = np.argsort(features.astype(np.uint16) if codes.width <= 2**16 else features, kind="stable")
+    features = features[order].astype(np.int64)
     rows = codes.rows.numpy()[order]
     activations = codes.values.float().numpy()[order]
-    keys = sample._keys(features, activations, rows + batch.start)
-    totals = np.bincount(features, minlength=sample.width)
+    totals = np.bincount(features, minlength=codes.width)
+    found = []
+    for one in by:
+        sample = FiringSample(codes.width, size=size, by=one, seed=seed)
+        kept = _largest(sample._keys(features, activations, rows + batch.start), totals, size)
+        found.append(
+            Firings(
+                features=torch.from_numpy(features[kept]),
+                token_ids=batch.token_ids[rows[kept]].long(),
+                activations=torch.from_numpy(activations[kept]),
+                positions=torch.from_numpy(rows[kept] + batch.start),
+                documents=batch.documents[rows[kept]].long(),
+                totals=torch.from_numpy(totals),
+                n_tokens=len(codes),
+                size=size,
+            )
+        )
+    return found
+
+
+def _largest(keys: Array, totals: Array, size: int) -> Array:
+    """Return the places of each feature's largest keys, the largest first; keys lie feature by feature."""
     ends = totals.cumsum()
     parts = []
     for start, end in zip(ends - totals, ends, strict=True):
@@ -140,14 +165,4 @@ def kept_firings(batch: Batch, *, size: int = FIRINGS, by: str = "strongest", se
         cut = max(0, len(own) - size)
         largest = np.argpartition(own, cut)[cut:] if cut else np.arange(len(own))
         parts.append(start + largest[np.argsort(own[largest])[::-1]])
-    kept = np.concatenate(parts)
-    return Firings(
-        features=torch.from_numpy(features[kept]),
-        token_ids=batch.token_ids[rows[kept]].long(),
-        activations=torch.from_numpy(activations[kept]),
-        positions=torch.from_numpy(rows[kept] + batch.start),
-        documents=batch.documents[rows[kept]].long(),
-        totals=torch.from_numpy(totals),
-        n_tokens=len(codes),
-        size=size,
-    )
+    return np.concatenate(parts)

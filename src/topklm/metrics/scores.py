@@ -220,9 +220,10 @@ def _claimed(features: Array, firings: Array) -> Array:
 
 def _block(columns: sparse.csc_array, start: int) -> tuple[Array, Array, Array]:
     """Return the entries of some concepts' columns: key, column and hits, column after column."""
-    block = columns[:, start : start + CONCEPTS_AT_ONCE].tocoo()
-    order = np.lexsort((block.row, block.col))
-    return block.row[order], block.col[order] + start, block.data[order]
+    block = columns[:, start : start + CONCEPTS_AT_ONCE]
+    block.sort_indices()  # nothing to do where they are sorted already
+    column = np.repeat(np.arange(start, start + block.shape[1]), np.diff(block.indptr))
+    return block.indices, column, block.data
 
 
 def _per_feature(features: Array, firings: Array, width: int) -> Array:

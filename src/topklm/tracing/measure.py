@@ -11,7 +11,7 @@ from ..core.stats import is_live
 from ..metrics.batch import Batch, positive, to_csr
 from ..metrics.entropies import entropies
 from ..metrics.examples import text_of
-from ..metrics.firings import kept_firings
+from ..metrics.firings import kept_samples
 from ..metrics.labelled import CHOOSING, READING, concept_features, eligible
 from ..metrics.matching import assign
 from ..metrics.scores import ConceptCounts, ConceptScores
@@ -39,9 +39,10 @@ class Described(NamedTuple):
 
 def describe(codes: SparseCodes, probe: Probe) -> Described:
     """Measure density, entropies, top tokens and concept scores of each feature: of firings above zero."""
+    codes = positive(codes)
     batch = probe.batch(codes)
-    firings = torch.bincount(positive(codes).indices.long(), minlength=codes.width)
-    strongest, drawn = (entropies(kept_firings(batch, by=by)) for by in ("strongest", "random"))
+    firings = torch.bincount(codes.indices.long(), minlength=codes.width)
+    strongest, drawn = map(entropies, kept_samples(batch))
     counts = ConceptCounts(codes.width, len(probe.labels.names))
     counts.update(batch)
     scores = counts.result()
@@ -59,7 +60,7 @@ def describe(codes: SparseCodes, probe: Probe) -> Described:
 
 def top_tokens(codes: SparseCodes, probe: Probe) -> list[list[dict[str, Any]]]:
     """List each feature's token types with the largest token mass, with their shares of it."""
-    matrix = to_csr(positive(codes)).tocsc()
+    matrix = to_csr(codes).tocsc()
     types = probe.ids.numpy()[matrix.indices]
     found = []
     for start, end in pairwise(matrix.indptr):
