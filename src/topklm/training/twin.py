@@ -6,11 +6,10 @@ from pathlib import Path
 from ..core.errors import RunError
 from .run import WEIGHTS, Loaded, Run, load
 
-SAME = (
-    *("seed", "embedding_drawn_from", "tokens", "batch_tokens"),
-    *("width", "depth", "heads", "head_dim", "mlp", "context"),
-)
-"""Settings that a twin shares with its run, beside the text; it may have learning rates of its own."""
+SIZES = ("width", "depth", "heads", "head_dim", "mlp", "context")
+"""Without these in common nothing can be read of two models side by side."""
+SAME = ("data", "seed", "embedding_drawn_from", "tokens", "batch_tokens", *SIZES)
+"""Settings that a twin shares with its run where they are compared; its learning rates may be its own."""
 
 
 def twin_directory(run: Run, twin: Path | str | None = None) -> Path:
@@ -22,7 +21,7 @@ def open_twin(run: Run, twin: Path | str | None = None, *, step: int | None = No
     """Load the dense twin of a TopK run. twin: its directory; default `twin` in the run.
 
     step: a tracing checkpoint instead of the final weights. Raises RunError where there is none, or what
-    is there has TopK layers, other sizes or another seed, another tokenizer, or another training text.
+    is there has TopK layers, other sizes, another tokenizer, or another training text.
     """
     from ..data.tokenizer import fingerprint
 
@@ -32,7 +31,7 @@ def open_twin(run: Run, twin: Path | str | None = None, *, step: int | None = No
             f"this needs the dense twin of {run.path}, and there is none in {directory}; train it with: "
             f"topklm train --config {run.path} --dense --out {run.path}/twin"
         )
-    check_settings(run, Run(directory), SAME)
+    check_settings(run, Run(directory), SIZES)
     loaded = load(directory, step=step)
     if fingerprint(loaded.tokenizer) != run.about.get("tokenizer_sha256"):
         raise RunError(f"{directory} is no twin of {run.path}: its tokenizer is another")

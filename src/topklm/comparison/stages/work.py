@@ -200,7 +200,7 @@ class Work:
 
 def check_twin(run: Run, twin: Run) -> None:
     """Raise RunError where a dense run, finished or not, is not the twin of a TopK run."""
-    check_settings(run, twin, (*SAME, "data"))
+    check_settings(run, twin, SAME)
     if twin.finished:
         open_twin(run, twin.path)  # its tokenizer and its text are checked there
 
