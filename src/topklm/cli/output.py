@@ -34,8 +34,10 @@ def run_path(text: str) -> str:
 
 def own_run_path(text: str) -> str:
     """Return a run's directory as text, for verbs that need its checkpoints and the text it learnt from."""
+    from ..training.shipped import DEMO
+
     path = run_path(text)
-    if name_of(path) == "demo":
+    if name_of(path) == DEMO:
         raise typer.BadParameter(
             "the demo came without checkpoints and without its text; this needs a run of your own: "
             "topklm quickstart"

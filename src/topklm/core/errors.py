@@ -43,3 +43,8 @@ class LostProcessError(TopKLMError):
 
 class Interrupted(TopKLMError):
     """Long work was stopped by Ctrl-C or SIGTERM; what was done is kept, and it can go on."""
+
+
+def first_line(error: Exception) -> str:
+    """Return an error's first line, or its kind where it has none."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

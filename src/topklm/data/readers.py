@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from ..core.errors import CorpusError
+from ..core.errors import CorpusError, first_line
 
 SEPARATOR = "<|endoftext|>"
 CUT_CHARACTERS = 2_000
@@ -72,7 +72,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
             for batch in file.iter_batches(batch_size=512, columns=names):
                 yield from map(_row, batch.to_pylist())
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path} cannot be read as Parquet: {_first_line(error)}") from None
+        raise CorpusError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
 
 
 READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
@@ -95,7 +95,3 @@ def _lines(path: Path) -> Iterator[str]:
         raise CorpusError(f"{path} is not UTF-8 text ({error.reason}); convert it first") from None
     except OSError as error:
         raise CorpusError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..tracing import Trace
 
 T = TypeVar("T")
+FileState = tuple[int, int, int] | None
 ELSEWHERE = re.compile(r"(^|[\s,'\"(])(?:~|\.{1,2})?(?:/[^\s,/'\"]+)*/([^\s,/'\"]+)")
 """A path into some directory: all but its last part is nobody's business."""
 INDEX_FILES = ("index.json", "facts.parquet", "labels.parquet", "concepts.parquet")
@@ -62,7 +63,7 @@ class Workspace:
         self._lock = threading.Lock()
         self._model_lock = threading.Lock()
         self._opened: dict[str, tuple[Any, Any]] = {}
-        self._models: dict[tuple[int | None, int], Held] = {}
+        self._models: dict[tuple[int | None, FileState], Held] = {}
         """By step and weights: the run's own and one checkpoint."""
         self._kept: dict[Any, Any] = {}
 
@@ -187,10 +188,8 @@ class Workspace:
                 self._models[key] = hold(self.run, step)
             return self._models[key]
 
-    def _weights(self) -> int:
-        """Tell the run's weights from what they were before."""
-        weights = self.run.path / "model.safetensors"
-        return weights.stat().st_mtime_ns if weights.is_file() else 0
+    def _weights(self) -> FileState:
+        return _state(self.run.path / "model.safetensors")
 
     def writing(self) -> Held:
         """Load the run's own neurons, for the one thread that writes."""
@@ -278,7 +277,7 @@ class Workspace:
         return made
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def _state(path: Path) -> FileState:
     """Tell a file from what it was before."""
     try:
         about = path.stat()

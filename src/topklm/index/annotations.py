@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..core.errors import InputError
+from ..core.errors import InputError, first_line
 from ..core.files import disk_full_is_said, locked, whole_file
 
 if TYPE_CHECKING:
@@ -41,13 +41,18 @@ def check(directory: Path) -> None:
     for path, names in zip(files(directory), needed, strict=True):
         if not path.is_file():
             continue
-        advice = "delete it, and what it held can be measured anew"
-        try:
-            missing = set(names) - set(pq.read_schema(path).names)
-        except (pa.ArrowException, OSError):
-            raise InputError(f"{path} cannot be read as Parquet; {advice}") from None
-        if missing:
-            raise InputError(f"{path} is damaged: it has no column {min(missing)!r}; {advice}")
+        check_columns(path, names, advice="delete it, and what it held can be measured anew")
+
+
+def check_columns(path: Path, names: Sequence[str], *, advice: str) -> None:
+    """Raise InputError where a file is no Parquet, or lacks one of these columns. advice: what helps."""
+    try:
+        there = set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read as Parquet; {advice} ({first_line(error)})") from None
+    for name in names:
+        if name not in there:
+            raise InputError(f"{path} is damaged: it has no column {name!r}; {advice}")
 
 
 def view(directory: Path) -> str:

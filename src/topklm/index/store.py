@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..core.errors import InputError
+from ..core.errors import InputError, first_line
 from ..core.files import sha256_file
 from ..core.forms import Shape, read_form
 from ..core.site import Feature, Latent, Neuron
@@ -82,7 +82,7 @@ class Store:
         try:
             self._name_tables()
         except duckdb.Error as error:
-            raise InputError(f"{self.path}: {_first_line(error)}") from None
+            raise InputError(f"{self.path}: {first_line(error)}") from None
 
     def sql(self, query: str, values: Sequence[Any] = ()) -> pa.Table:
         """Ask the tables in DuckDB's SQL: one statement that reads. `?` stands for the next of `values`.
@@ -93,7 +93,7 @@ class Store:
         try:
             kinds = [statement.type for statement in self._cursor.extract_statements(query)]
         except duckdb.Error as error:
-            raise InputError(f"the SQL cannot be read: {_first_line(error)}") from None
+            raise InputError(f"the SQL cannot be read: {first_line(error)}") from None
         if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
             raise InputError("an index is asked with one SELECT statement, and nothing that writes")
         return self.ask(query, values)
@@ -103,7 +103,7 @@ class Store:
         try:
             return self._cursor.execute(query, list(values)).to_arrow_table()
         except duckdb.Error as error:
-            raise InputError(f"{self.path}: {_first_line(error)}") from None
+            raise InputError(f"{self.path}: {first_line(error)}") from None
 
     # --- what is read once ------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ class Store:
         try:
             column: Array = pq.read_table(path, columns=[name])[name].to_numpy()
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path} cannot be read as Parquet: {_first_line(error)}") from None
+            raise InputError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
         return column.astype(kind)
 
     def read_firings(self, groups: Sequence[int]) -> list[Array]:
@@ -172,7 +172,7 @@ class Store:
             with pq.ParquetFile(path, metadata=self._firings_head) as file:
                 table = file.read_row_groups(list(groups), columns=FIRINGS.names, use_threads=False)
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path} cannot be read as Parquet: {_first_line(error)}") from None
+            raise InputError(f"{path} cannot be read as Parquet: {first_line(error)}") from None
         return [table[name].to_numpy() for name in FIRINGS.names]
 
     # --- the database -----------------------------------------------------------------------------------
@@ -238,18 +238,8 @@ def check_table(path: Path, described: Any, *, verify: bool) -> None:
         raise InputError(f"{path} is damaged: its size is not what was written; build the index anew")
     if verify and sha256_file(path) != described.get("sha256"):
         raise InputError(f"{path} is damaged: its hash is not what was written; build the index anew")
-    try:
-        there = set(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {_first_line(error)}") from None
-    for name in COLUMNS[path.stem]:
-        if name not in there:
-            raise InputError(f"{path} is damaged: it has no column {name!r}; build the index anew")
+    annotations.check_columns(path, COLUMNS[path.stem], advice="build the index anew")
 
 
 def _quoted(path: Path | str) -> str:
     return "'" + str(path).replace("'", "''") + "'"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

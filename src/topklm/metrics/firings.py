@@ -47,6 +47,7 @@ class FiringSample:
         if by not in ("strongest", "random"):
             raise ValueError(f"by={by!r} is not known; choose 'strongest' or 'random'")
         self.width, self.size, self.by, self.seed = width, size, by, seed
+        self.hashes = hashed(np.arange(width), seed)
         self.totals = np.zeros(width, np.int64)
         self.n_tokens = 0
         kinds = (np.int64, np.uint64, np.int64, np.float32, np.int64, np.int64)
@@ -97,8 +98,7 @@ class FiringSample:
     def _keys(self, features: Array, activations: Array, positions: Array) -> Array:
         """Give each firing a number; the firings with the largest are kept."""
         if self.by == "random":
-            of_each = hashed(np.arange(self.width), self.seed)[features]
-            return hashed(of_each ^ positions.astype(np.uint64), self.seed)
+            return hashed(self.hashes[features] ^ positions.astype(np.uint64), self.seed)
         # positive floats sort like their bits; below them, earlier places are larger
         bits = np.ascontiguousarray(activations).view(np.uint32).astype(np.uint64)
         return (bits << np.uint64(32)) | (np.uint64(2**32 - 1) - positions.astype(np.uint64))

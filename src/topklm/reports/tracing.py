@@ -80,12 +80,11 @@ def _saes(content: Mapping[str, Any]) -> list[Text]:
 
 def _emergence(content: Mapping[str, Any]) -> Text:
     sources = {"topk": content, **content["controls"]}
-    begun = [one["steps"][0] for one in sources.values()]
-    first = begun[0]
-    rows = [
-        _emerged("chance (permuted)" if name == "permuted" else name, one) for name, one in sources.items()
-    ]
-    rows = [row if began <= first else _unseen(row, began) for row, began in zip(rows, begun, strict=True)]
+    rows = []
+    for name, one in sources.items():
+        row = _emerged("chance (permuted)" if name == "permuted" else name, one)
+        began = one["steps"][0]
+        rows.append(row if began <= content["steps"][0] else _unseen(row, began))
     rows += [_emerged(f"topk L{layer}", one) for layer, one in content["by_layer"].items()]
     head = ("source", "median step", "95 %", "at start", "share emerged by checkpoint")
     return table(head, rows)

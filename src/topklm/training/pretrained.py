@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from transformers import AutoConfig, LlamaForCausalLM, set_seed
 
-from ..core.errors import InputError, RunError
+from ..core.errors import InputError, RunError, first_line
 from ..core.files import PARTIAL, damage, read_json, seal
 from ..core.hub import hub_answers, pretrained_place
 from ..data.tokenizer import vocabulary_size
 from ..model import TopKLMConfig, TopKLMForCausalLM
-from .run import WEIGHTS, Run, first_line, loading, quiet_transformers
+from .run import WEIGHTS, Run, loading, quiet_transformers
 from .settings import TrainSettings
 
 STORED = "source"
@@ -97,7 +97,7 @@ def _check_files(source: str, directory: Path, gguf: str | None) -> None:
         raise InputError(f"{source} is quantized; give the whole weights, or a GGUF file")
     for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
         if (directory / index).is_file():
-            shards = sorted(set(read_weight_map(directory / index).values()))
+            shards = sorted(set(_weight_map(directory / index).values()))
             missing = [name for name in shards if not (directory / name).is_file()]
             if missing:
                 raise InputError(
@@ -109,7 +109,7 @@ def _check_files(source: str, directory: Path, gguf: str | None) -> None:
         raise InputError(f"{source} has no weights: neither {WEIGHTS} nor its shards are there")
 
 
-def read_weight_map(index: Path) -> dict[str, str]:
+def _weight_map(index: Path) -> dict[str, str]:
     """Read which shard has which weight. Raises InputError where the file does not say it."""
     content = read_json(index)
     found = content.get("weight_map") if isinstance(content, dict) else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from ..core.errors import InputError, RunError
+from ..core.errors import InputError, RunError, first_line
 from ..core.files import MANIFEST, damage, read_json, sha256_file
 from ..core.forms import Shape, read_form
 from .shipped import run_directory
@@ -227,8 +227,3 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             if isinstance(row, dict) and type(row.get("step")) is int:
                 rows.append(row)
     return rows
-
-
-def first_line(error: Exception) -> str:
-    """Return an error's first line, or its kind where it has none."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -134,10 +134,9 @@ def index(work: Work) -> Found:
     path = work.run.path / "index"
     there = None
     if (path / "index.json").is_file() and work.budget.index_tokens is None:
-        there = FeatureIndex.open(path, revision=work.run.revision)
-        if not set(work.budget.data or ()) <= set(there.about["corpus"]["spec"]):
-            there = None  # it is of another text than the one that is asked for
-        else:
+        found = FeatureIndex.open(path, revision=work.run.revision)
+        if set(work.budget.data or ()) <= set(found.about["corpus"]["spec"]):  # of the text that is asked for
+            there = found
             work.say(f"{path}: taken as it is")
     built = there or build_index(
         work.run,
