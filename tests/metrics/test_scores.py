@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from planted import DEAD, MIXED, MOOD, PERFECT, SPLIT, WIDTH, parts, planted
 from topklm.metrics.batch import Batch, halves
-from topklm.metrics.scores import ConceptCounts, ConceptScores, concept_scores
+from topklm.metrics.scores import ConceptCounts, ConceptScores, concept_scores, levels_of
 from topklm.model import SparseCodes
 
 
@@ -35,6 +35,23 @@ def test_scores_by_hand() -> None:
     assert found.average_precision[half, 0, 0] == pytest.approx((1 + 2 / 3 + 3 / 6) / 3)
     assert found.positives[:, 0].tolist() == [3 * (half == 0), 3 * (half == 1)]
     assert found.f1[1 - half].sum() == 0
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 400])  # few firings are sorted, many are counted
+@pytest.mark.parametrize("exact", [True, False])
+def test_levels_are_the_distinct_values_of_each_feature_highest_first(rows: int, exact: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.randint(-1, 4, (rows, 3), generator=generator).float()
+    codes = SparseCodes.from_dense(dense)
+    levels = levels_of(codes, exact=exact)
+    found = {tuple(one) for one in zip(*np.nonzero(dense.numpy() > 0), strict=True)}
+    pairs = sorted({(int(column), -float(dense[row, column])) for row, column in found})
+    assert (levels.keys >> 32).tolist() == [feature for feature, _ in pairs]
+    assert (np.diff(levels.keys) > 0).all()
+    places = levels.places.toarray()
+    assert places.shape == (rows, len(pairs))
+    for place, (feature, value) in enumerate(pairs):
+        assert (places[:, place] == (dense[:, feature] == -value).numpy()).all()
 
 
 @given(st.integers(0, 10_000))

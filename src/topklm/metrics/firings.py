@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy import sparse
 from torch import Tensor
 
 from ..core.hashing import hashed
@@ -130,13 +131,13 @@ def kept_samples(
     """Return what `FiringSample`s of several kinds keep of a text in memory, several times as quick."""
     batch = checked(batch)
     codes = positive(batch.codes)
-    features = codes.indices.numpy()
-    # numbers of 16 bits are sorted by radix
-    order = np.argsort(features.astype(np.uint16) if codes.width <= 2**16 else features, kind="stable")
-    features = features[order].astype(np.int64)
-    rows = codes.rows.numpy()[order]
-    activations = codes.values.float().numpy()[order]
-    totals = np.bincount(features, minlength=codes.width)
+    shape = (len(codes), codes.width)
+    # firings feature by feature, and of each feature in order of rows
+    entries = sparse.csr_array((np.arange(len(codes.values)), codes.indices.numpy(), codes.offsets.numpy()), shape).tocsc()
+    rows = entries.indices.astype(np.int64)
+    activations = codes.values.float().numpy()[entries.data]
+    totals = np.diff(entries.indptr).astype(np.int64)
+    features = np.repeat(np.arange(codes.width), totals)
     found = []
     for one in by:
         sample = FiringSample(codes.width, size=size, by=one, seed=seed)

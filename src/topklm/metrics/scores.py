@@ -140,10 +140,27 @@ def levels_of(codes: SparseCodes, *, exact: bool) -> Levels:
     if not exact:
         bits = bits >> (FLOAT_BITS - OCTAVE_BITS)
     features = codes.indices.numpy().astype(np.int64)
-    keys, place = np.unique((features << 32) | (TOP - bits), return_inverse=True)
+    keys, place = _distinct(features, TOP - bits, width=codes.width)
     shape = (len(codes), len(keys))
     ones = np.ones(len(place), np.int64)
     return Levels(keys, sparse.csr_array((ones, place, codes.offsets.numpy()), shape=shape))
+
+
+def _distinct(features: Array, levels: Array, *, width: int) -> tuple[Array, Array]:
+    """Return the keys there are, ascending, and each firing's place among them.
+
+    As np.unique with its inverse, but by counting where the levels are few: sorting took twice as long as
+    all that is counted with them.
+    """
+    lowest = int(levels.min(initial=TOP))
+    span = max(int(levels.max(initial=0)) - lowest + 1, 1)
+    if width * span > 4 * len(levels):
+        keys, place = np.unique((features << 32) | levels, return_inverse=True)
+        return keys, place
+    cells = features * span + (levels - lowest)
+    there = np.bincount(cells, minlength=width * span) > 0
+    found = np.flatnonzero(there)
+    return ((found // span) << 32) | (found % span + lowest), (there.cumsum() - 1)[cells]
 
 
 def label_marks(labels: SparseCodes, half: Array) -> sparse.csr_array:

@@ -64,16 +64,17 @@ class Overlap:
                 f"expected codes of the same tokens with widths {self.widths}, "
                 f"not {len(a)} and {len(b)} tokens with {(a.width, b.width)}"
             )
-        part = slice(self.features.start, self.features.stop)
         first, second = (to_csr(positive(codes.to("cpu"))) for codes in (a, b))
-        first = first.tocsc()[:, part]
+        first = first.tocsc()
+        if len(self.features) < a.width:
+            first = first[:, self.features.start : self.features.stop]
         add_pairs(first, second, self.dots, self.joint)
-        for side, matrix in enumerate((first, second)):
-            features = (
-                matrix.indices if side else np.repeat(np.arange(matrix.shape[1]), np.diff(matrix.indptr))
-            )
-            self.squares[side] += np.bincount(features, matrix.data**2, minlength=matrix.shape[1])
-            self.firings[side] += np.bincount(features, minlength=matrix.shape[1])
+        counts = np.diff(first.indptr)
+        features = np.repeat(np.arange(len(counts)), counts)
+        self.squares[0] += np.bincount(features, first.data**2, minlength=len(counts))
+        self.squares[1] += np.bincount(second.indices, second.data**2, minlength=b.width)
+        self.firings[0] += counts
+        self.firings[1] += np.bincount(second.indices, minlength=b.width)
         self.n_tokens += len(a)
 
     def merge(self, other: "Overlap") -> None:

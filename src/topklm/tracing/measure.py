@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from ..core.stats import is_live
 from ..metrics.batch import Batch, positive, to_csr
@@ -60,20 +61,21 @@ def describe(codes: SparseCodes, probe: Probe) -> Described:
 
 def top_tokens(codes: SparseCodes, probe: Probe) -> list[list[dict[str, Any]]]:
     """List each feature's token types with the largest token mass, with their shares of it."""
-    matrix = to_csr(codes).tocsc()
-    types = probe.ids.numpy()[matrix.indices]
+    types = probe.ids.numpy()
+    ones = sparse.csr_array((np.ones(len(types)), types, np.arange(len(types) + 1)))
+    masses = (to_csr(codes).T.tocsr() @ ones).tocsr()
     found = []
-    for start, end in pairwise(matrix.indptr):
-        mass = np.bincount(types[start:end], matrix.data[start:end])
+    for start, end in pairwise(masses.indptr):
+        mass, own = masses.data[start:end], masses.indices[start:end]
         cut = max(0, len(mass) - TOP_TOKENS)
         least = np.partition(mass, cut)[cut] if len(mass) else 0.0
-        ids = np.flatnonzero((mass >= least) & (mass > 0))
-        order = ids[np.argsort(-mass[ids], kind="stable")][:TOP_TOKENS]
+        largest = np.flatnonzero(mass >= least)
+        order = largest[np.lexsort((own[largest], -mass[largest]))][:TOP_TOKENS]
         shares = mass[order] / mass.sum()
         found.append(
             [
                 {"token": int(one), "text": probe.texts[one], "share": float(share)}
-                for one, share in zip(order, shares, strict=True)
+                for one, share in zip(own[order], shares, strict=True)
             ]
         )
     return found
