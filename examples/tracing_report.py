@@ -32,6 +32,12 @@ from topklm.tracing.series import read_series
 
 HEADING = "## Measured"
 PAIRS = ("identity_match", "same_index_cosine", "best_match_cosine", "permuted_cosine")
+MATCHES = {
+    "best_match_cosine": "best match",
+    "best_match_cosine/shifted": "shifted",
+    "assigned_cosine": "assigned",
+    "identity_match": "identity match",
+}
 SOURCES = ("topk", "dense", "posthoc", "sae_1x", "sae_1x_warm", "initialisation", "permuted")
 
 
@@ -67,6 +73,7 @@ def main() -> None:
         "be compared.",
         _layers(traces),
         f"![Pairs of layers](../images/{path.stem}_layers.png)",
+        *_sae_seeds(traces),
         *_seeds(first),
         *_shared(options.shared),
         "### Lives",
@@ -243,6 +250,32 @@ def _layers(traces: list[Trace]) -> str:
     )
 
 
+def _sae_seeds(traces: list[Trace]) -> list[str]:
+    rows = []
+    for traced in traces:
+        saes = traced.about["saes"] or {}
+        found: dict[tuple[str, str, int], dict[str, Any]] = {}
+        for one in saes.get("seeds", []):
+            found.setdefault((one["first"], one["second"], one["site"]), {})[one["metric"]] = one
+        rows += [
+            [str(traced.about["seeds"][0]), f"{first}, {second}", str(site), *_matches(values)]
+            for (first, second, site), values in found.items()
+        ]
+    if not rows:
+        return []
+    head = ["seed of the model", "SAEs", "layer", *MATCHES.values()]
+    return [
+        "### Over seeds of the SAE",
+        "SAEs of one and the same twin and text, begun with other weights, which take the tokens in another "
+        "order.",
+        _table(head, rows),
+    ]
+
+
+def _matches(values: dict[str, Any]) -> list[str]:
+    return [_shown(values[metric]) for metric in MATCHES]
+
+
 def _seeds(first: Trace) -> list[str]:
     content = first.runs
     if content is None:
@@ -274,17 +307,15 @@ def _pairs(content: dict[str, Any]) -> str:
         for name, found in pair["sources"].items():
             for site in sorted({row["site"] for row in found}):
                 values = {row["metric"]: row for row in found if row["site"] == site}
-                metrics = (
-                    "best_match_cosine",
-                    "best_match_cosine/shifted",
-                    "assigned_cosine",
-                    "identity_match",
-                )
-                cells = [_shown(values[metric]) for metric in metrics]
                 rows.append(
-                    [f"{content['seeds'][0]}, {pair['seed']}", TITLES.get(name, name), str(site), *cells]
+                    [
+                        f"{content['seeds'][0]}, {pair['seed']}",
+                        TITLES.get(name, name),
+                        str(site),
+                        *_matches(values),
+                    ]
                 )
-    return _table(["seeds", "source", "layer", "best match", "shifted", "assigned", "identity match"], rows)
+    return _table(["seeds", "source", "layer", *MATCHES.values()], rows)
 
 
 def _lives(traced: Trace, path: Path) -> list[str]:

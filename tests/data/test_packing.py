@@ -207,6 +207,12 @@ def test_a_missing_tokenizer_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_tokenizers_file_is_asked_for_by_its_directory(tmp_path: Path) -> None:
+    TOKENIZER.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="is a file; give the directory it lies in"):
+        load_tokenizer(str(tmp_path / "tokenizer.json"))
+
+
 def test_any_saved_tokenizer_loads_if_it_marks_boundaries(tmp_path: Path) -> None:
     TOKENIZER.save_pretrained(tmp_path)
     assert fingerprint(load_tokenizer(str(tmp_path))) == fingerprint(TOKENIZER)

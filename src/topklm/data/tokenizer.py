@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -38,6 +39,10 @@ def load_tokenizer(spec: str, *, corpus: Corpus | None = None) -> Any:
             (document.text for document in corpus.head(CHARACTERS_PER_TOKEN * size).documents()), size
         )
     place, gguf = pretrained_place(spec)
+    if not gguf and Path(spec).is_file():
+        raise InputError(
+            f"tokenizer {spec!r} is a file; give the directory it lies in, with its tokenizer_config.json"
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, **gguf)
     except Exception as error:  # transformers raises many kinds here; the user needs the cause

@@ -133,7 +133,8 @@ def kept_samples(
     codes = positive(batch.codes)
     shape = (len(codes), codes.width)
     # firings feature by feature, and of each feature in order of rows
-    entries = sparse.csr_array((np.arange(len(codes.values)), codes.indices.numpy(), codes.offsets.numpy()), shape).tocsc()
+    parts = (np.arange(len(codes.values)), codes.indices.numpy(), codes.offsets.numpy())
+    entries = sparse.csr_array(parts, shape).tocsc()
     rows = entries.indices.astype(np.int64)
     activations = codes.values.float().numpy()[entries.data]
     totals = np.diff(entries.indptr).astype(np.int64)
