@@ -11,7 +11,7 @@ from topklm.concepts import Sources, StoryConcepts, TokenClasses, label
 from topklm.data import load_corpus, load_tokenizer, pack
 from topklm.features import LayerNeurons
 from topklm.tracing import units
-from topklm.tracing.measure import describe, match
+from topklm.tracing.measure import measure_sites
 from topklm.tracing.probe import Probe, in_order, read_codes
 from topklm.training import TrainSettings, preset
 
@@ -45,12 +45,9 @@ def tracing() -> list[Ratio]:
                 source: Any = source, probe: Probe = probe, held: Any = held, out: str = directory
             ) -> None:
                 codes = read_codes([source], probe)[0]
-                final, following = (
-                    {site: match(codes[site], held[site]) for site in codes} for _ in range(2)
-                )
-                described = {site: describe(codes[site], probe) for site in codes}
+                found = measure_sites(codes, probe, final=held, following=held)
                 key = units.Key("topk", 0, "", 0, None, None, "")
-                units.write(Path(out), key, described, final, following, kind=source.kind)
+                units.write(Path(out), key, found.described, found.final, found.following, kind=source.kind)
 
             rows.append(ratio(f"{name}: {len(ids) * settings.context:,} tokens", traced, plain, pairs=PAIRS))
     return rows

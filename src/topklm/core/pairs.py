@@ -1,11 +1,13 @@
 """Sums over pairs of entries in the same row of two sparse matrices, compiled by Numba."""
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+_ONCE = Lock()
 
 
 def add_pairs(first: Any, second: Any, dots: Array, joint: Array) -> None:
@@ -15,9 +17,12 @@ def add_pairs(first: Any, second: Any, dots: Array, joint: Array) -> None:
     joint: int64, shape (features of first, features of second), C order. Every stored entry counts. A
     feature's sums are kept in one line of each table, so that this runs in the processor's nearest cache;
     what it costs is the number of pairs, not rows times features. Rows are added in ascending order.
+    Several threads may call it at once.
     """
     parts = (first.indptr, first.indices, first.data, second.indptr, second.indices, second.data)
-    _compiled()(*parts, dots, joint)
+    with _ONCE:
+        run = _compiled()
+    run(*parts, dots, joint)
 
 
 @cache
@@ -25,7 +30,7 @@ def _compiled() -> Any:
     """Compile when it is first needed: Numba takes a moment."""
     from numba import njit
 
-    return njit(_add_pairs)
+    return njit(_add_pairs, nogil=True)
 
 
 def _add_pairs(  # type: ignore[no-untyped-def]  # Numba finds the types

@@ -49,24 +49,37 @@ class Sense(NamedTuple):
     """Whether both meanings and other words of their topics occur at least 10 times on both halves."""
 
 
-def senses(text: Text, words: Sequence[Word], *, seed: int = 0) -> list[Sense]:
+def carriers(text: Text, words: Sequence[Word], *, seed: int = 0) -> list[list[Array]]:
+    """Choose for each word the tokens that carry its meanings and its topics: masks over the rows.
+
+    They depend on the labels alone, so one choice serves all features of a text.
+    """
+    return [
+        [sampled(text, concept, seed=seed).numpy() for concept in (*word.meanings, *word.topics)]
+        for word in words
+    ]
+
+
+def senses(
+    text: Text, words: Sequence[Word], *, carried: list[list[Array]] | None = None, seed: int = 0
+) -> list[Sense]:
     """Say for each word whether some feature separates its two meanings.
 
     A feature separates them if it tells one meaning's occurrences from the other's with an AUROC of
     at least 0.9 (ties count half; the AUROC weighs both meanings alike however often each occurs,
     so it is balanced by itself) and fires on that meaning of the word at least 3 times as often as
     on the topic's other words: else it is a feature of the topic. The best of many features is
-    chosen on one half of the documents, its numbers are read on the other. Source: design of topklm.
+    chosen on one half of the documents, its numbers are read on the other. carried: `carriers` of the
+    text, where it is made already. Source: design of topklm.
     """
     batch = text.batch
     codes = positive(batch.codes)
     half = halves(batch.documents, seed=seed)
-    found = []
-    for word in words:
-        concepts = (*word.meanings, *word.topics)
-        carries = [sampled(text, concept, seed=seed).numpy() for concept in concepts]
-        found.append(_sense(codes, carries, half, batch.documents.numpy(), word.word))
-    return found
+    carried = carriers(text, words, seed=seed) if carried is None else carried
+    return [
+        _sense(codes, carries, half, batch.documents.numpy(), word.word)
+        for word, carries in zip(words, carried, strict=True)
+    ]
 
 
 def measure(text: Text, words: Sequence[Word], *, seed: int = 0) -> list[Row]:

@@ -22,7 +22,7 @@ from . import units
 from .checkpoints import Checkpoints, OfRun, OwnCheckpoints, TwinCheckpoints
 from .directory import writing
 from .layers import compare_layers, kept, read_layers
-from .measure import describe, match
+from .measure import measure_sites
 from .plan import Plan, Say
 from .probe import read_codes
 from .saes import SAECheckpoints, compare_seeds, manifests, sae_checkpoints, seed_sets
@@ -191,13 +191,11 @@ class _Trace:
         for place, key in enumerate(keys):
             if not wanted[place]:
                 continue
-            codes = here[place]
-            after = None
-            if key.next is not None and following is not None:
-                after = {site: match(codes[site], following[place][site]) for site in codes}
-            last = {site: match(codes[site], final[place][site]) for site in codes}
-            described = {site: describe(codes[site], self.plan.probe) for site in codes}
-            units.write(self.units, key, described, last, after, kind=self.kinds[place])
+            after = following[place] if key.next is not None and following is not None else None
+            found = measure_sites(here[place], self.plan.probe, final=final[place], following=after)
+            units.write(
+                self.units, key, found.described, found.final, found.following, kind=self.kinds[place]
+            )
 
     def make_layers(self, sites: list[int]) -> dict[str, Any]:
         """Compare the layers of the final checkpoint; beside it the first one's and the twin's."""

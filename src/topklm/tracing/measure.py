@@ -1,6 +1,7 @@
 """What is measured of every feature at one checkpoint, from its codes on the probe text alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from ..metrics.firings import kept_samples
 from ..metrics.labelled import CHOOSING, READING, concept_features, eligible
 from ..metrics.matching import assign
 from ..metrics.scores import ConceptCounts, ConceptScores
-from ..metrics.senses import Word, senses
+from ..metrics.senses import senses
 from ..metrics.similarity import Overlap, Similarity
 from ..model import SparseCodes
 from .probe import Probe
@@ -56,7 +57,7 @@ def describe(codes: SparseCodes, probe: Probe) -> Described:
         "top_tokens": top_tokens(codes, probe),
         "concepts": top_concepts(scores, probe.labels.names),
     }
-    return Described(features, _best_features(scores, probe.labels.names), word_senses(batch, probe.words))
+    return Described(features, _best_features(scores, probe.labels.names), word_senses(batch, probe))
 
 
 def top_tokens(codes: SparseCodes, probe: Probe) -> list[list[dict[str, Any]]]:
@@ -108,9 +109,9 @@ def _best_features(scores: ConceptScores, names: tuple[str, ...]) -> dict[str, A
     }
 
 
-def word_senses(batch: Batch, words: Sequence[Word]) -> dict[str, Any]:
+def word_senses(batch: Batch, probe: Probe) -> dict[str, Any]:
     """Say for each ambiguous word which feature tells its meanings apart, and how well."""
-    found = senses(text_of(batch), words)
+    found = senses(text_of(batch), probe.words, carried=probe.carriers)
     return {
         "word": [one.word for one in found],
         "index": [one.feature if one.feature >= 0 else None for one in found],
@@ -155,3 +156,34 @@ def _columns(found: Similarity) -> dict[str, Array]:
         "best_cosine": found.best_cosine.numpy(),
         "permuted_cosine": found.chance_cosine.numpy(),
     }
+
+
+class Measured(NamedTuple):
+    """What is measured of a source at a checkpoint, by site."""
+
+    described: dict[int, Described]
+    final: dict[int, Matched]
+    """Matched with the last checkpoint."""
+    following: dict[int, Matched] | None
+    """Matched with the next one."""
+
+
+def measure_sites(
+    codes: Mapping[int, SparseCodes],
+    probe: Probe,
+    *,
+    final: Mapping[int, SparseCodes],
+    following: Mapping[int, SparseCodes] | None,
+) -> Measured:
+    """Describe and match the features of every site, several at a time on as many threads as torch has."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        described = {site: pool.submit(describe, one, probe) for site, one in codes.items()}
+        last = {site: pool.submit(match, one, final[site]) for site, one in codes.items()}
+        after = None
+        if following is not None:
+            after = {site: pool.submit(match, one, following[site]) for site, one in codes.items()}
+    return Measured(
+        {site: one.result() for site, one in described.items()},
+        {site: one.result() for site, one in last.items()},
+        None if after is None else {site: one.result() for site, one in after.items()},
+    )

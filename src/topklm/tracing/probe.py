@@ -32,8 +32,9 @@ from ..features import FeatureSource, capture
 from ..features.hooks import read_sites
 from ..index.text import documents_behind, find_text, spec_of
 from ..metrics.batch import Batch, take_rows
+from ..metrics.examples import text_of
 from ..metrics.oracle import Oracle, TypeOracle
-from ..metrics.senses import Word
+from ..metrics.senses import Word, carriers
 from ..model import SparseCodes
 from ..training import Run
 
@@ -71,14 +72,21 @@ class Probe:
     def oracle(self) -> Oracle:
         """How well the token type alone tells each concept."""
         oracle = TypeOracle(vocabulary_size(self.tokenizer), len(self.labels.names))
-        nothing = SparseCodes.from_dense(torch.zeros(self.n_tokens, 1))
-        oracle.update(self.labels.batch(nothing, self.ids))
+        oracle.update(self._nothing())
         return oracle.result()
 
     @cached_property
     def words(self) -> list[Word]:
         """The ambiguous words whose meanings are labelled; only the stories have any."""
         return story_words(self.labels) if set(StoryConcepts().names) <= set(self.labels.names) else []
+
+    @cached_property
+    def carriers(self) -> list[list[np.ndarray[Any, Any]]]:
+        """Which tokens carry each of these words' meanings and topics."""
+        return carriers(text_of(self._nothing()), self.words)
+
+    def _nothing(self) -> Batch:
+        return self.batch(SparseCodes.from_dense(torch.zeros(self.n_tokens, 1)))
 
     def batch(self, codes: SparseCodes) -> Batch:
         """Put the codes of the whole text beside ids and labels."""
