@@ -9,7 +9,7 @@ copy of the first run, traced with a run of another seed that began with the sam
 Five lives are chosen by rule among the neurons that are live at the end of the first run: the first to
 emerge of those with a lexical label, and of those with a contextual one; the one in the middle of all by
 emergence step; the last to emerge; and the one whose own index changed its meaning most often. Ties go to the
-lower layer and index.
+lower layer and index. Where no neuron has a label of a kind, the first to emerge of all takes its place.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from topklm.reports.trace_figures import FIGURES, TITLES
 from topklm.tracing.series import read_series
 
 HEADING = "## Measured"
+LIVES = 5
 PAIRS = ("identity_match", "same_index_cosine", "best_match_cosine", "permuted_cosine")
 MATCHES = {
     "best_match_cosine": "best match",
@@ -77,8 +78,7 @@ def main() -> None:
         *_seeds(first),
         *_shared(options.shared),
         "### Lives",
-        "Chosen by the rule in `examples/tracing_report.py`, nobody picked them: five, or fewer where no "
-        "neuron has a label of a kind.",
+        "Chosen by the rule in `examples/tracing_report.py`, nobody picked them.",
         *_lives(first, path),
     ]
     write_text(path, "\n\n".join(parts) + "\n")
@@ -115,6 +115,8 @@ def choose(traced: Trace) -> dict[str, str]:
     take("in the middle by emergence step", by_step[len(by_step) // 2 :])
     take("the last to emerge", sorted(by_step, key=lambda place: (-when[place], place)))
     take("changed its meaning most often", sorted(live.tolist(), key=lambda place: (-changes[place], place)))
+    if len(chosen) < LIVES:
+        take("the first to emerge of all the others", by_step)
     return chosen
 
 
