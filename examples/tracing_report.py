@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 
 from topklm import Run, Trace
 from topklm.core.files import write_text
@@ -28,10 +29,11 @@ from topklm.metrics.emergence import EMERGED, emergence
 from topklm.metrics.labelled import LABELLED
 from topklm.reports.lives import draw_life
 from topklm.reports.trace_figures import FIGURES, TITLES
-from topklm.tracing.series import read_series
+from topklm.tracing.series import Series, read_series
 
 HEADING = "## Measured"
 LIVES = 5
+LEAST = (0.5, 0.7, 0.9)
 PAIRS = ("identity_match", "same_index_cosine", "best_match_cosine", "permuted_cosine")
 MATCHES = {
     "best_match_cosine": "best match",
@@ -66,6 +68,9 @@ def main() -> None:
         "### When do neurons become what they are?",
         _emergence(traces),
         f"![Emergence and loss](../images/{path.stem}_emergence.png)",
+        "Held-out loss is measured at the dots; a line only joins them.",
+        _thresholds(traces),
+        _late(traces),
         "### Which concepts come first?",
         _concepts(traces),
         f"![Concepts by checkpoint](../images/{path.stem}_concepts.png)",
@@ -100,8 +105,7 @@ def choose(traced: Trace) -> dict[str, str]:
         return families[told[0]["concept"]] if told and told[0]["f1"] >= LABELLED else ""
 
     by_step = sorted(live.tolist(), key=lambda place: (when[place], place))
-    both = series.live[:-1] & series.live[1:]
-    changes = (both & ~(series["next_cosine"][:-1] >= EMERGED)).sum(0)
+    changes = _changes(series)
     chosen: dict[str, str] = {}
 
     def take(reason: str, places: list[int]) -> None:
@@ -206,6 +210,59 @@ def _emergence(traces: list[Trace]) -> str:
     return _table(head, rows) + f"\n\nWhat happened to neurons on the way, seed {seed}:\n\n" + turnover
 
 
+def _thresholds(traces: list[Trace]) -> str:
+    rows = []
+    for name in ("topk", "dense", "posthoc"):
+        if not all(name in one.sources for one in traces):
+            continue
+        series = [read_series(one.path / "units", name, one.sources[name]) for one in traces]
+        rows.append(
+            [
+                TITLES[name],
+                *(", ".join(f"{_median_step(one, least):,.0f}" for one in series) for least in LEAST),
+            ]
+        )
+    return (
+        "What counts as emerged is a choice. Median step, by seed, where the similarity has to stay at "
+        "least\n\n" + _table(["", *(f"{least:g}" for least in LEAST)], rows)
+    )
+
+
+def _median_step(series: Series, least: float) -> float:
+    steps = np.array([*series.steps, np.inf])
+    when = emergence(torch.from_numpy(series["final_cosine"]), threshold=least).numpy()
+    return float(np.median(steps[when[series.live[-1]]]))
+
+
+def _late(traces: list[Trace]) -> str:
+    """Say what goes with emerging late, over all neurons that are live at the end."""
+    rows = []
+    found = []
+    for one in traces:
+        series = read_series(one.path / "units", "topk", one.sources["topk"])
+        live = series.live[-1]
+        when = emergence(torch.from_numpy(series["final_cosine"])).numpy()[live]
+        values = {
+            "share of tokens it fires on at the end": series["density"][-1],
+            "token entropy of random firings at the end": series["token_entropy_random"][-1],
+            "number of changes": _changes(series),
+        }
+        found.append({name: _rank_correlation(when, value[live]) for name, value in values.items()})
+    for name in found[0]:
+        rows.append([name, ", ".join(f"{one[name]:+.2f}" for one in found)])
+    return "Rank correlation of a neuron's emergence step with\n\n" + _table(["", "by seed"], rows)
+
+
+def _rank_correlation(first: Any, second: Any) -> float:
+    known = np.isfinite(second)
+    return float(spearmanr(first[known], second[known]).statistic)
+
+
+def _changes(series: Series) -> Any:
+    both = series.live[:-1] & series.live[1:]
+    return (both & ~(series["next_cosine"][:-1] >= EMERGED)).sum(0)
+
+
 def _concepts(traces: list[Trace]) -> str:
     rows = []
     for name in ("frequency", "oracle", "oracle_given_frequency"):
@@ -215,6 +272,11 @@ def _concepts(traces: list[Trace]) -> str:
         found = [one.about["concepts"]["by_family"][family] for one in traces]
         cells = [f"{one['found']} of {one['n']}, median step {_step(one['median_step'])}" for one in found]
         rows.append([f"{family}: found", *cells])
+    for name in ("topk", *SOURCES[1:5]):
+        found = [_source(one.about["concepts"], name) for one in traces]
+        if all(found):
+            cells = [_at_the_end(one) for one in found if one is not None]
+            rows.append([f"F1 of 0.5 at the end: {TITLES[name]}", *cells])
     head = ["", *(f"seed {one.about['seeds'][0]}" for one in traces)]
     listed = [one for one in traces[0].about["concepts"]["found"] if one["step"] is not None]
     listed.sort(key=lambda one: (one["step"], -one["tokens"]))
@@ -225,6 +287,14 @@ def _concepts(traces: list[Trace]) -> str:
         f"token type alone, and with that at equal frequency:\n\n{_table(head, rows)}\n\nFirst: {first}."
         + (f"\n\nLast: {last}." if last else "")
     )
+
+
+def _at_the_end(content: dict[str, Any]) -> str:
+    there = [one["family"] for one in content["found"] if one["f1"][-1] >= EMERGED]
+    families = ", ".join(
+        f"{there.count(name)} {name}" for name in ("lexical", "mixed", "contextual") if name in there
+    )
+    return f"{len(there)}: {families}" if there else "0"
 
 
 def _layers(traces: list[Trace]) -> str:
