@@ -164,7 +164,9 @@ def test_a_dense_neuron_fires_on_its_share_of_the_tokens_it_was_set_on(
         fired = codes[site].to_dense() != 0
         assert bool((fired.sum(dim=0) == round(share * 24)).all())
         values = states[site].flatten(0, 1)
-        assert torch.allclose(codes[site].values, values[fired], atol=1e-6)
+        above = torch.where(thresholds[site] < 0, values - thresholds[site], values)
+        assert torch.allclose(codes[site].values, above[fired], atol=1e-6)
+        assert bool((codes[site].values > 0).all())
         if share < 1:
             highest_silent = values.masked_fill(fired, -torch.inf).amax(dim=0)
             assert bool((values.masked_fill(~fired, torch.inf).amin(dim=0) >= highest_silent).all())

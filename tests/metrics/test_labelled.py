@@ -182,6 +182,35 @@ def test_planted_features_lie_beyond_the_null_and_noise_does_not() -> None:
     assert found.p_family[list(NOISE)].min() > 1 / 40
 
 
+def test_features_that_hit_by_luck_once_do_not_hide_the_others() -> None:
+    generator = torch.Generator().manual_seed(0)
+    n_tokens, n_concepts = 4000, 20
+    labels = (torch.rand(n_tokens, n_concepts, generator=generator) < 0.03).float()
+    noise = torch.rand(n_tokens, n_concepts, generator=generator) < 0.01
+    told = (labels.bool() ^ noise).float()
+    rare = (torch.rand(n_tokens, 200, generator=generator) < 0.001).float()
+    batch = Batch(
+        SparseCodes.from_dense(torch.cat([told, rare], 1)),
+        torch.zeros(n_tokens).long(),
+        torch.arange(n_tokens) // 50,
+        SparseCodes.from_dense(labels),
+    )
+    found = permutation_null(batch, draws=39)
+    assert bool((found.f1[:n_concepts] > 0.6).all())
+    assert bool((found.p_family[:n_concepts] <= 0.05).all())
+    assert float((found.p_family[n_concepts:] <= 0.05).double().mean()) < 0.05
+
+
+def test_a_text_without_any_frequent_concept_tells_nothing_of_features() -> None:
+    batch = planted().batch
+    labels = SparseCodes.from_dense(torch.zeros(len(batch.codes), 3))
+    found = labelled.measure([batch._replace(labels=labels)], vocabulary=VOCABULARY)
+    values = {(one.metric, one.about): one for one in found}
+    for about in ("live features", "all features"):
+        assert np.isnan(values["labelled_features", about].value)
+        assert values["labelled_features", about].n == 0
+
+
 def test_p_values_are_uniform_where_nothing_is_planted() -> None:
     values = torch.cat(
         [

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .text import MeasuredText
 
 FORMAT = "topklm.metrics/1"
-SOURCE = "topklm.metrics-source/2"
+SOURCE = "topklm.metrics-source/3"
 RESULT, TABLE = "metrics.json", "metrics.parquet"
 NOT_IN_KEY = ("data", "tokens", "labels", "embedding", "lexicon")
 """Settings whose outcome the key names by what it is: the text's hash, its labels, the embedding."""

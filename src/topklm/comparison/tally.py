@@ -124,7 +124,7 @@ class Tally:
         """Yield what is measured on examples of concepts."""
         if self.text.words:
             words = [self.senses.renumbered(word) for word in self.text.words]
-            yield from senses.measure(self.senses.result(), words)
+            yield from senses.measure(self.senses.result(), words, count=self.settings.sense_examples)
         names = [self.text.names[concept] for concept in self.text.probed]
         concepts, count = range(len(names)), self.settings.examples
         if names:

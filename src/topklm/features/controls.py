@@ -127,7 +127,8 @@ class DenseNeurons(ModelNeurons):
 
     All of them are active on all tokens, so each counts as firing where it reaches its own threshold,
     which `dense_thresholds` sets so that it fires on a chosen share of tokens: k / width, as often as a
-    TopK neuron on average. Its value there is the stream's, as it is; it can be negative.
+    TopK neuron on average. Its value there is the stream's, as it is; above the threshold where that is
+    negative, so that firing is always a value above zero.
 
     thresholds: site -> one number per neuron.
     """
@@ -150,7 +151,10 @@ class DenseNeurons(ModelNeurons):
     @torch.no_grad()
     def encode(self, site: int, hidden: Tensor) -> SparseCodes:
         """Keep the entries that reach their neuron's threshold."""
-        return SparseCodes.from_dense(hidden.where(hidden >= self.thresholds[site], hidden.new_zeros(())))
+        limits = self.thresholds[site]
+        tiny = torch.finfo(hidden.dtype).tiny
+        values = torch.where(limits < 0, (hidden - limits).clamp(min=tiny), hidden)
+        return SparseCodes.from_dense(values.where(hidden >= limits, hidden.new_zeros(())))
 
 
 def dense_thresholds(

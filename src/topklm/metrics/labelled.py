@@ -185,13 +185,15 @@ def measure(
 def rows(scores: ConceptScores, oracle: Oracle, *, labels: HeldOutCheck, features: HeldOutCheck) -> list[Row]:
     """Summarize: labelled features, mean held-out scores, coverage by family beside the oracle."""
     n_tokens = int(scores.n_tokens.sum())
-    live = is_live(scores.firings.sum(0).numpy(), n_tokens)
+    takes_part = eligible(scores).numpy()
+    # where no concept is frequent enough, nothing is known of any feature
+    live = is_live(scores.firings.sum(0).numpy(), n_tokens) & takes_part.any()
+    every = np.full_like(live, takes_part.any())
     found = [
         _share("labelled_features", labels, live, LABELLED, n_tokens, "live features"),
-        _share("labelled_features", labels, np.ones_like(live), LABELLED, n_tokens, "all features"),
+        _share("labelled_features", labels, every, LABELLED, n_tokens, "all features"),
         _mean("label_f1", labels, live, n_tokens, "live features"),
     ]
-    takes_part = eligible(scores).numpy()
     families = np.array(oracle.families)
     for family in ("all", *FAMILIES):
         chosen = takes_part & ((families == family) | (family == "all"))
@@ -207,20 +209,32 @@ def rows(scores: ConceptScores, oracle: Oracle, *, labels: HeldOutCheck, feature
 
 def _share(metric: str, check: HeldOutCheck, units: Array, bar: float, n_tokens: int, about: str) -> Row:
     """Make a row of the share of units whose held-out F1 reaches a bar; without a pair none does."""
-    f1, drawn = np.nan_to_num(check.chosen.f1.numpy()), np.nan_to_num(check.resampled_f1())
-    return _averaged(metric, f1[units] >= bar, drawn[units] >= bar, n_tokens, about)
+    f1, drawn = _held_out(check, units)
+    return _averaged(
+        metric, (f1 >= bar) * 1.0, np.where(np.isnan(drawn), np.nan, drawn >= bar), n_tokens, about
+    )
 
 
 def _mean(metric: str, check: HeldOutCheck, units: Array, n_tokens: int, about: str) -> Row:
-    f1, drawn = np.nan_to_num(check.chosen.f1.numpy()), np.nan_to_num(check.resampled_f1())
-    return _averaged(metric, f1[units], drawn[units], n_tokens, about)
+    return _averaged(metric, *_held_out(check, units), n_tokens, about)
+
+
+def _held_out(check: HeldOutCheck, units: Array) -> tuple[Array, Array]:
+    """Return each unit's F1, and that of each resample; NaN where a resample has no document to tell it.
+
+    0 for a unit that has no pair.
+    """
+    paired = check.chosen.feature.numpy() >= 0
+    f1 = np.where(paired, check.chosen.f1.numpy(), 0.0)
+    return f1[units], np.where(paired[:, None], check.resampled_f1(), 0.0)[units]
 
 
 def _averaged(metric: str, values: Array, drawn: Array, n_tokens: int, about: str) -> Row:
     if not len(values):
         return mean_row(metric, values, n_tokens=n_tokens, about=about)
-    estimate = interval(float(values.mean()), drawn.mean(0))
-    return row(metric, estimate, n_tokens=n_tokens, n=len(values), about=about)
+    known = np.isfinite(drawn)
+    means = np.nansum(drawn, axis=0) / np.where(known.any(0), known.sum(0), np.nan)
+    return row(metric, interval(float(values.mean()), means), n_tokens=n_tokens, n=len(values), about=about)
 
 
 def _weighted(units: Array, documents: Array, weights: Array, count: int) -> Array:

@@ -26,7 +26,7 @@ class Null(NamedTuple):
     p_value: Float[Tensor, " feature"]
     """(1 + draws in which this feature's null F1 is at least f1) / (1 + draws)."""
     p_family: Float[Tensor, " feature"]
-    """The same against the largest of all features, each in units of its own null's spread:
+    """The same against the largest of all features, each in units of its own null's spread and a common one:
     corrected for how many were looked at."""
     draws: int
     n_tokens: int
@@ -91,10 +91,16 @@ def shifted(labels: SparseCodes, by: int) -> SparseCodes:
 
 
 def _family(truth: Array, drawn: Array, generator: np.random.Generator) -> Array:
-    """Rank each feature among the largest of all; without units the widest null would hide the rest."""
+    """Rank each feature among the largest of all; without units the widest null would hide the rest.
+
+    To each unit a common one is added, the median of all: a rare feature that hits in one draw alone would
+    else have the largest score there is, the square root of the number of draws, and hide all others.
+    Source: Tusher, Tibshirani & Chu 2001 (SAM).
+    """
     both = np.vstack([truth, drawn])
     spread = both.std(0)
-    units = np.divide(both - both.mean(0), spread, out=np.zeros_like(both), where=spread > 0)
+    common = float(np.median(spread[spread > 0])) if (spread > 0).any() else 1.0
+    units = (both - both.mean(0)) / (spread + common)
     return _rank(units[0], units[1:].max(1, keepdims=True), generator)
 
 

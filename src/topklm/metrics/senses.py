@@ -11,7 +11,7 @@ from torch import Tensor
 from ..core.stats import Estimate, interval, poisson_weights
 from ..model import SparseCodes
 from .batch import Array, Row, halves, mean_row, positive, row, take_rows
-from .examples import Text, sampled
+from .examples import EXAMPLES, Text, sampled
 from .scores import TOP
 
 APART = 0.9
@@ -49,13 +49,14 @@ class Sense(NamedTuple):
     """Whether both meanings and other words of their topics occur at least 10 times on both halves."""
 
 
-def carriers(text: Text, words: Sequence[Word], *, seed: int = 0) -> list[list[Array]]:
+def carriers(text: Text, words: Sequence[Word], *, count: int = EXAMPLES, seed: int = 0) -> list[list[Array]]:
     """Choose for each word the tokens that carry its meanings and its topics: masks over the rows.
 
-    They depend on the labels alone, so one choice serves all features of a text.
+    They depend on the labels alone, so one choice serves all features of a text. count: tokens of each at
+    most. A text that is itself a sample has to hold as many of each concept as are asked for.
     """
     return [
-        [sampled(text, concept, seed=seed).numpy() for concept in (*word.meanings, *word.topics)]
+        [sampled(text, concept, count=count, seed=seed).numpy() for concept in (*word.meanings, *word.topics)]
         for word in words
     ]
 
@@ -82,16 +83,19 @@ def senses(
     ]
 
 
-def measure(text: Text, words: Sequence[Word], *, seed: int = 0) -> list[Row]:
-    """Return the share of words whose meanings are separated, and the AUROC of each word's feature."""
-    found = [sense for sense in senses(text, words, seed=seed) if sense.enough]
+def measure(text: Text, words: Sequence[Word], *, count: int = EXAMPLES, seed: int = 0) -> list[Row]:
+    """Return the share of words whose meanings are separated, and the AUROC of each word's feature.
+
+    count: see `carriers`.
+    """
+    carried = carriers(text, words, count=count, seed=seed)
+    found = [sense for sense in senses(text, words, carried=carried, seed=seed) if sense.enough]
     n_tokens = len(text.places)
     separated = np.array([sense.separated for sense in found], np.float64)
     rows = [mean_row("senses_separated", separated, n_tokens=n_tokens)]
     rows.append(row("senses_too_rare", float(len(words) - len(found)), n_tokens=n_tokens, n=len(words)))
     for sense in found:
-        count = sum(sense.occurrences)
-        rows.append(row("sense_auroc", sense.auroc, n_tokens=count, n=1, about=sense.word))
+        rows.append(row("sense_auroc", sense.auroc, n_tokens=sum(sense.occurrences), n=1, about=sense.word))
     return rows
 
 
