@@ -1,5 +1,6 @@
 """Sources: what they share, and what each control is."""
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -141,6 +142,15 @@ def test_a_shuffled_token_gets_the_code_of_its_shuffled_place(
     assert torch.allclose(shuffled.codes(ids[1:])[1].to_dense(), found[1], atol=1e-5)  # whatever its company
     assert shuffled.revision != ShuffledTokens(source, seed=5).revision != source.revision
     assert not isinstance(shuffled, SteerableSource)
+
+
+def test_random_neurons_of_an_annealing_model_are_read_at_the_k_asked_for(
+    small_model: TopKLMForCausalLM, ids: torch.Tensor
+) -> None:
+    wide = copy.deepcopy(small_model)
+    wide.set_topk(k=wide.config.hidden_size)
+    codes = random_neurons(wide, TOKENIZER, k=3).codes(ids)
+    assert all(int(one.counts.max()) <= 3 for one in codes.values())
 
 
 def test_shuffling_leaves_padding_where_it_is(small_model: TopKLMForCausalLM, ids: torch.Tensor) -> None:

@@ -201,6 +201,23 @@ def test_features_that_hit_by_luck_once_do_not_hide_the_others() -> None:
     assert float((found.p_family[n_concepts:] <= 0.05).double().mean()) < 0.05
 
 
+def test_resamples_without_a_document_of_the_concept_are_left_out() -> None:
+    documents = torch.arange(80)
+    reading = halves(documents) == 1
+    carries = torch.zeros(80 * 30, 1)
+    for place in (int(np.flatnonzero(~reading)[0]), int(np.flatnonzero(reading)[0])):
+        carries[place * 30 : (place + 1) * 30] = 1.0
+    batch = Batch(
+        SparseCodes.from_dense(carries),
+        torch.zeros(len(carries)).long(),
+        documents.repeat_interleave(30),
+        SparseCodes.from_dense(carries),
+    )
+    rows = {(one.metric, one.about): one for one in labelled.measure([batch], vocabulary=VOCABULARY)}
+    found = rows["label_f1", "live features"]
+    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
+
+
 def test_a_text_without_any_frequent_concept_tells_nothing_of_features() -> None:
     batch = planted().batch
     labels = SparseCodes.from_dense(torch.zeros(len(batch.codes), 3))

@@ -134,6 +134,28 @@ def test_more_arms_use_what_is_there_and_other_settings_do_not(
     evaluate(steered, SMALL, arms=["all"], lexicon=lexicon, out=out)
 
 
+def test_a_lexicon_that_changed_asks_for_another_directory(
+    result: tuple[Path, dict[str, Any]], steered: Path, lexicon: Path, tmp_path: Path
+) -> None:
+    changed = tmp_path / lexicon.name
+    changed.write_text(lexicon.read_text(encoding="utf-8") + "\n# one more line\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"holds an evaluation with another lexicon; choose another"):
+        evaluate(steered, SMALL, arms=["all"], lexicon=changed, out=result[0])
+
+
+def test_a_unit_of_another_source_is_made_anew(
+    result: tuple[Path, dict[str, Any]], steered: Path, lexicon: Path, tmp_path: Path
+) -> None:
+    before, content = result
+    out = tmp_path / "again"
+    shutil.copytree(before, out)
+    unit = next(path for path in sorted((out / "units").glob("*.json")) if "unsteered" not in path.name)
+    stale = json.loads(unit.read_text(encoding="utf-8"))
+    unit.write_text(json.dumps({**stale, "revision": "of an SAE before", "steered": []}), encoding="utf-8")
+    assert evaluate(steered, SMALL, arms=["all"], lexicon=lexicon, out=out) == content
+    assert json.loads(unit.read_text(encoding="utf-8")) == stale
+
+
 def test_without_a_twin_its_arms_are_named_as_left_out(steered: Path, lexicon: Path, tmp_path: Path) -> None:
     path = tmp_path / "run"
     shutil.copytree(steered, path, ignore=shutil.ignore_patterns("twin", "checkpoints"))

@@ -1,5 +1,6 @@
 """Layers and runs: what is compared with itself matches, what a block changes is counted per token."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from samples import tiny_settings
-from topklm.core.errors import InputError
+from topklm.core.errors import InputError, RunError
 from topklm.model import SparseCodes
 from topklm.tracing import Trace
 from topklm.tracing.layers import changed, compare_layers
@@ -98,6 +99,23 @@ def test_runs_that_share_their_embedding_stand_beside_their_beginnings(
     }
     assert set(cosines) == {"topk", "initial", "random"}
     assert all(own > chance for own, chance in zip(cosines["initial"], cosines["random"], strict=True))
+
+
+def test_twins_that_come_later_are_compared_too(
+    traced: Trace, twinned: Path, text_file: Path, tmp_path: Path
+) -> None:
+    out, other = tmp_path / "trace", tmp_path / "other"
+    shutil.copytree(traced.path, out)
+    settings = tiny_settings(text_file, seed=3, tokenizer=str(twinned), tokens=512)
+    train(settings, other)
+    (before,) = compare_runs(twinned, [other], out=out)["pairs"]
+    assert before["left_out"] == ["dense", "posthoc"]
+    train(dataclasses.replace(settings, dense=True), other / "twin")
+    (after,) = compare_runs(twinned, [other], out=out)["pairs"]
+    assert after["left_out"] == []
+    assert after["sources"]["topk"] == before["sources"]["topk"]
+    with pytest.raises(RunError, match=r"no dense twin|there is none"):
+        compare_runs(twinned, [other], twin=tmp_path / "nowhere", out=out)
 
 
 def test_runs_that_cannot_be_compared_are_refused(

@@ -105,6 +105,19 @@ def test_costs_and_seeds_stand_beside_them(traced_saes: Trace) -> None:
     assert "SAEs of the same weights, of several seeds" in drawn
 
 
+def test_a_twin_that_lies_elsewhere_serves_the_seeds_too(
+    with_saes: Path, traced_saes: Trace, text_file: Path, tmp_path: Path
+) -> None:
+    run, twin = tmp_path / "run", tmp_path / "elsewhere"
+    shutil.copytree(with_saes, run)
+    (run / "twin").rename(twin)
+    (run / "trace" / "trace.json").unlink()
+    for kept in (run / "trace" / "units").glob("seeds-*.json"):
+        kept.unlink()
+    found = trace(run, data=str(text_file), tokens=TOKENS, twin=twin)
+    assert found.about["saes"]["seeds"] == traced_saes.about["saes"]["seeds"]
+
+
 def test_what_is_there_is_kept_and_a_finished_trace_only_read(with_saes: Path, text_file: Path) -> None:
     said: list[str] = []
     train_checkpoint_saes(with_saes, count=3, sites=(1,), say=said.append, **SMALL)

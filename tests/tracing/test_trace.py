@@ -312,6 +312,20 @@ def test_bad_input_is_one_line_and_leaves_no_trace(
     assert not (tmp_path / "out" / "trace.json").exists()
 
 
+def test_a_lexicon_that_changed_asks_for_another_directory(
+    twinned: Path, text_file: Path, tmp_path: Path
+) -> None:
+    lexicon, out = tmp_path / "words.yaml", tmp_path / "out"
+    lexicon.write_text("thing: {words: [the]}\n", encoding="utf-8")
+    given = {"data": str(text_file), "tokens": 500, "lexicon": str(lexicon), "controls": False, "out": out}
+    found = trace(twinned, **given)
+    lexicon.write_text("thing: {words: [a]}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"words.yaml has changed since .* was begun"):
+        trace(twinned, **given)
+    lexicon.unlink()
+    assert Trace.open(out).about == found.about
+
+
 def test_what_is_no_traceable_run_is_refused(traced: Trace, twinned: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="dense run"):
         trace(twinned / "twin")

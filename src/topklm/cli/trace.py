@@ -78,7 +78,7 @@ def trace(
     if other:
         from ..tracing.runs import compare_runs
 
-        compare_runs(path, other, out=traced.path, say=say, console=error_console())
+        compare_runs(path, other, twin=twin, out=traced.path, say=say, console=error_console())
     show(path, traced, name, concept, source=source, figure=figure, as_json=as_json)
 
 

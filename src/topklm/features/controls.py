@@ -23,13 +23,19 @@ from .source import FeatureSource, digest, model_revision
 
 
 def random_neurons(
-    model: Any, tokenizer: Any, *, seed: int = 0, scale: Callable[[Any], None] = lambda model: None
+    model: Any,
+    tokenizer: Any,
+    *,
+    seed: int = 0,
+    k: int | None = None,
+    scale: Callable[[Any], None] = lambda model: None,
 ) -> LayerNeurons:
     """Return the neurons of the same architecture at random initialisation (source `random`).
 
     The weights are drawn from `seed`; the global random state stays as it is. scale: what a new run does to
     weights that are drawn (`training.initial.scale_initial`): an embedding that starts larger than what
-    blocks add makes the untrained model's neurons follow the token, and is part of the control.
+    blocks add makes the untrained model's neurons follow the token, and is part of the control. k: entries
+    kept; default the model's own, which while annealing is not yet the run's.
     """
     config = copy.deepcopy(model.config)
     with torch.random.fork_rng(devices=[]):
@@ -37,7 +43,7 @@ def random_neurons(
         fresh = type(model)(config)
         scale(fresh)
         fresh = fresh.to(model.device, model.dtype).eval()
-    return LayerNeurons(fresh, tokenizer, name="random")
+    return LayerNeurons(fresh, tokenizer, k=k, name="random")
 
 
 class ShuffledTokens:

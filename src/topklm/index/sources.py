@@ -81,7 +81,8 @@ def random_of(loaded: Loaded, *, seed: int) -> LayerNeurons:
         if not settings.source:
             scale_initial(model, settings)
 
-    return random_neurons(loaded.model, loaded.tokenizer, seed=seed, scale=scale)
+    k = None if settings.dense else settings.k
+    return random_neurons(loaded.model, loaded.tokenizer, seed=seed, k=k, scale=scale)
 
 
 def plugin_of(name: str) -> importlib.metadata.EntryPoint:

@@ -4,6 +4,7 @@ The directory holds `plan.json` (what decides the texts), `units/` (a file for e
 written last, `steering.json`. What the numbers become: `summary.py`; when steering succeeds: `success.py`.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,11 +16,20 @@ import torch
 from rich.console import Console
 
 from ..core.errors import InputError, RunError
-from ..core.files import disk_full_is_said, finite, locked, read_json, remove_partial, write_json
+from ..core.files import (
+    disk_full_is_said,
+    finite,
+    locked,
+    read_json,
+    remove_partial,
+    sha256_file,
+    write_json,
+)
 from ..core.forms import read_form
 from ..core.progress import counted
 from ..features.effects import probe_contexts
 from ..index import FeatureIndex
+from ..model import SparseCodes
 from ..reports.figures import Point, fluency_figure
 from ..training import Loaded, Run, load
 from ..training.twin import twin_if_any
@@ -103,6 +113,7 @@ class _Evaluation:
         self.twin = twin_if_any(loaded.run, twin)
         self.index = _open_index(loaded, index)
         self.judge = judge_for(loaded.run, lexicon)
+        self.lexicon = None if lexicon is None else sha256_file(Path(lexicon))
         say(f"labelling the text of {self.index.path} ({self.judge.name})")
         text = labelled_text(
             self.index, loaded.run, loaded.tokenizer, self.judge, tokens=settings.label_tokens
@@ -152,6 +163,8 @@ class _Evaluation:
             "twin": self.twin.run.revision if self.twin else None,
             "corpus": self.index.about["corpus"]["sha256"],
             "concepts": [self.judge.name, *self.text.names],
+            "lexicon": self.lexicon,
+            "labels": _hash_of(self.text.labels.occurrences),
             "settings": {**asdict(self.settings), "strengths": list(self.settings.strengths)},
         }
 
@@ -164,7 +177,12 @@ class _Evaluation:
         there = read_json(path)
         if there != self.plan():
             ours = self.plan()
-            differs = [name for name in ours if not isinstance(there, dict) or there.get(name) != ours[name]]
+            known = there if isinstance(there, dict) else dict.fromkeys(ours)
+            # evaluations of before know neither words nor labels
+            new = ("lexicon", "labels")
+            differs = [one for one in ours if known.get(one, ours[one] if one in new else None) != ours[one]]
+            if not differs:
+                return
             raise InputError(
                 f"{directory} holds an evaluation with another {differs[0] if differs else 'plan'}; choose "
                 "another directory with --out, or delete it"
@@ -248,14 +266,27 @@ class _Evaluation:
     def _unit(self, directory: Path, unit: Unit) -> dict[str, Any]:
         model = self.loaded.model if unit.source is None else unit.source.model
         path = directory / "units" / f"{unit.key}.json"
-        return _kept(path, lambda: self.trials.run(unit, model))
+        revision = None if unit.source is None else unit.source.revision
+        return _kept(path, lambda: self.trials.run(unit, model), revision=revision)
 
 
-def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Read a unit that is done, or make it and keep it, whole or not at all."""
+def _hash_of(codes: SparseCodes) -> str:
+    """Hash which concepts stand at which tokens."""
+    seen = hashlib.sha256(codes.offsets.numpy().tobytes())
+    seen.update(codes.indices.numpy().tobytes())
+    return seen.hexdigest()
+
+
+def _kept(path: Path, make: Callable[[], dict[str, Any]], *, revision: str | None = None) -> dict[str, Any]:
+    """Read a unit that is done, or make it and keep it, whole or not at all.
+
+    revision: of its source. One made with another is made anew: an SAE may have been trained again.
+    """
     if path.is_file():
-        return read_form(path, UNIT, advice="delete it")
-    content = {"format": UNIT, **make()}
+        content = read_form(path, UNIT, advice="delete it")
+        if content.get("revision", revision) == revision:
+            return content
+    content = {"format": UNIT, "revision": revision, **make()}
     write_json(path, content)
     return content
 

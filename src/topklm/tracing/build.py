@@ -77,13 +77,13 @@ def trace(
         "tokens": tokens,
         "lexicon": None if lexicon is None else str(lexicon),
     }
-    work = _Trace(Plan(opened, directory, say=say, console=console))
+    work = _Trace(Plan(opened, directory, say=say, console=console), twin)
     with writing(directory):
         work.plan.take(request)
         work.add(OwnCheckpoints(opened))
         if controls:
-            work.add_twin(twin)
-            work.add_saes(twin)
+            work.add_twin()
+            work.add_saes()
         for one in others:
             work.add(one)
         made = work.make_units()
@@ -95,7 +95,8 @@ def trace(
 class _Trace:
     """One call."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, twin: Path | str | None) -> None:
+        self.twin = twin
         self.plan, self.run, self.directory, self.say = plan, plan.run, plan.directory, plan.say
         self.groups: list[tuple[Checkpoints, list[int]]] = []
         self.skipped: list[dict[str, Any]] = []
@@ -108,19 +109,19 @@ class _Trace:
         """Where the units lie."""
         return self.directory / UNITS
 
-    def add_twin(self, twin: Path | str | None) -> None:
+    def add_twin(self) -> None:
         """Add the controls of the dense twin, or say why not; a twin that is named must be there."""
         try:
-            self.add(TwinCheckpoints(self.run, twin))
+            self.add(TwinCheckpoints(self.run, self.twin))
         except RunError as error:
-            if twin is not None:
+            if self.twin is not None:
                 raise
             self.say(f"dense and posthoc are left out: {error}")
             self.left_out |= dict.fromkeys(TwinCheckpoints.names, str(error))
 
-    def add_saes(self, twin: Path | str | None) -> None:
+    def add_saes(self) -> None:
         """Add the SAEs of the twin's checkpoints, where there are some."""
-        for one in sae_checkpoints(self.run, twin):
+        for one in sae_checkpoints(self.run, self.twin):
             try:
                 self.add(one)
             except RunError as error:
@@ -228,7 +229,11 @@ class _Trace:
 
             def make(names: list[str] = names) -> dict[str, Any]:
                 self.say(f"comparing {', '.join(names)}")
-                return {"rows": compare_seeds(load(self.run.path), names, self.plan.checked_probe())}
+                return {
+                    "rows": compare_seeds(
+                        load(self.run.path), names, self.plan.checked_probe(), twin=self.twin
+                    )
+                }
 
             found += kept(self.units / f"seeds-{names[0]}.json", key, make)["rows"]
         return found

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from ..core.errors import InputError
-from ..core.files import write_json
+from ..core.files import sha256_file, write_json
 from ..core.forms import NUMBER, Shape, read_form
 from ..training import Run
 from ..training.run import load_run_tokenizer
@@ -90,6 +90,12 @@ class Plan:
                     f"{self.directory} holds a trace with {name}={self.request[name]!r}, not {value!r}; ask "
                     "for the same, choose another directory with --out, or delete it"
                 )
+        now = _hash_of(self.request["lexicon"])
+        if now is not None and now != self.content.get("lexicon_sha256", now):
+            raise InputError(
+                f"{self.request['lexicon']} has changed since {self.directory} was begun; choose another "
+                "directory with --out, or delete it"
+            )
 
     @cached_property
     def probe(self) -> Probe:
@@ -125,6 +131,7 @@ class Plan:
             "format": PLAN_FORMAT,
             "revision": self.run.revision,
             "request": self.request,
+            "lexicon_sha256": _hash_of(self.request["lexicon"]),
             "corpus": {"spec": probe.spec, "sha256": probe.sha256},
             "n_tokens": probe.n_tokens,
             "n_documents": len(probe.packed.documents),
@@ -140,3 +147,8 @@ class Plan:
                 )
             ],
         }
+
+
+def _hash_of(lexicon: str | None) -> str | None:
+    """Hash a lexicon's file; None where none is named, or it is gone."""
+    return sha256_file(Path(lexicon)) if lexicon is not None and Path(lexicon).is_file() else None

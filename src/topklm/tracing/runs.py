@@ -24,8 +24,9 @@ from ..metrics.scores import ConceptCounts
 from ..model import SparseCodes
 from ..training import Loaded, Run, load
 from ..training.initial import begin
+from ..training.run import WEIGHTS
 from ..training.settings import TrainSettings
-from ..training.twin import open_twin
+from ..training.twin import open_twin, twin_directory
 from .checkpoints import CALIBRATION_TOKENS
 from .layers import kept
 from .plan import Plan, Say
@@ -41,6 +42,7 @@ def compare_runs(
     run: Run | Path | str,
     others: Sequence[Run | Path | str],
     *,
+    twin: Path | str | None = None,
     out: Path | str | None = None,
     say: Say = lambda message: None,
     console: Console | None = None,
@@ -51,8 +53,8 @@ def compare_runs(
     `random` is the architecture at two random initialisations, and where two runs began with one embedding
     `initial` is both as they began: what the shared basis alone brings. Rows are those of
     `metrics.matching`, each beside its chance. `concepts` says for every concept which runs have a feature
-    with a held-out F1 of at least 0.5 for it. Returns the content of `runs.json` in the trace's directory
-    (format `topklm.trace-runs/1`).
+    with a held-out F1 of at least 0.5 for it. twin: the traced run's; the others have theirs inside.
+    Returns the content of `runs.json` in the trace's directory (format `topklm.trace-runs/1`).
     Raises InputError where the other run has another tokenizer, width or layers.
     """
     opened = run if isinstance(run, Run) else Run(run)
@@ -69,7 +71,7 @@ def compare_runs(
         concepts[str(opened.revision)] = _name(opened), _concepts_of(base, probe, directory, plan)
         for place, one in enumerate(compared):
             say(f"comparing with {one.run.path}")
-            pairs.append(_pair(base, one, probe, directory, plan))
+            pairs.append(_pair(base, one, probe, directory, plan, twin=twin))
             found = _concepts_of(one, probe, directory, plan)
             concepts[str(one.run.revision)] = _name(one.run), found
             report(place + 1)
@@ -95,8 +97,9 @@ def _check(base: Loaded, other: Loaded) -> None:
             f"{other.run.path} has another tokenizer than {base.run.path}: their tokens cannot be compared; "
             "train one with --tokenizer and the other's directory"
         )
-    if base.model.config.topk_layers != other.model.config.topk_layers:
-        raise InputError(f"{other.run.path} has other TopK layers than {base.run.path}")
+    for name, what in (("topk_layers", "other TopK layers"), ("hidden_size", "another width")):
+        if getattr(base.model.config, name) != getattr(other.model.config, name):
+            raise InputError(f"{other.run.path} has {what} than {base.run.path}")
 
 
 def _name(run: Run) -> str:
@@ -109,8 +112,8 @@ def _share_embedding(first: TrainSettings, second: TrainSettings) -> bool:
     return alike and not (first.source or second.source)
 
 
-def _sources(loaded: Loaded, name: str) -> FeatureSource | None:
-    """Open one source of a run; None where it has no twin."""
+def _sources(loaded: Loaded, name: str, twin: Path | str | None = None) -> FeatureSource | None:
+    """Open one source of a run; None where it has no twin, unless one is named."""
     if name == "topk":
         return LayerNeurons(loaded.model, loaded.tokenizer, k=loaded.run.settings.k, revision="own")
     if name == "initial":
@@ -120,22 +123,41 @@ def _sources(loaded: Loaded, name: str) -> FeatureSource | None:
     if name == "random":
         return random_of(loaded, seed=int(str(loaded.run.revision)[:7], 16))  # even where seeds are shared
     try:
-        twin = open_twin(loaded.run)
+        dense = open_twin(loaded.run, twin)
     except RunError:
+        if twin is not None:
+            raise
         return None
-    return twin_sources(twin, loaded.run, [name], calibration_tokens=CALIBRATION_TOKENS)[0]
+    return twin_sources(dense, loaded.run, [name], calibration_tokens=CALIBRATION_TOKENS)[0]
 
 
-def _pair(base: Loaded, other: Loaded, probe: Probe, directory: Path, plan: dict[str, Any]) -> dict[str, Any]:
+def _twin_revision(run: Run, twin: Path | str | None = None) -> str | None:
+    directory = twin_directory(run, twin)
+    return str(Run(directory).revision) if (directory / WEIGHTS).is_file() else None
+
+
+def _pair(
+    base: Loaded,
+    other: Loaded,
+    probe: Probe,
+    directory: Path,
+    plan: dict[str, Any],
+    *,
+    twin: Path | str | None,
+) -> dict[str, Any]:
     """Match every source of two runs, or read what was matched before."""
-    key = {"revisions": [base.run.revision, other.run.revision], "corpus": plan["corpus"]["sha256"]}
+    key = {
+        "revisions": [base.run.revision, other.run.revision],
+        "twins": [_twin_revision(base.run, twin), _twin_revision(other.run)],
+        "corpus": plan["corpus"]["sha256"],
+    }
 
     def make() -> dict[str, Any]:
         rows: dict[str, list[dict[str, Any]]] = {}
         left_out = []
         initial = ["initial"] if _share_embedding(base.run.settings, other.run.settings) else []
         for name in ("topk", "dense", "posthoc", *initial, "random"):
-            sources = [_sources(loaded, name) for loaded in (base, other)]
+            sources = [_sources(base, name, twin), _sources(other, name)]
             if sources[0] is None or sources[1] is None:
                 left_out.append(name)
                 continue

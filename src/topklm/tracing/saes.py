@@ -97,13 +97,15 @@ def manifests(run: Run, names: Sequence[str]) -> list[str]:
     return [sha256_file(run.path / FOLDER / name / MANIFEST) for name in names]
 
 
-def compare_seeds(loaded: Loaded, names: Sequence[str], probe: Probe) -> list[dict[str, Any]]:
+def compare_seeds(
+    loaded: Loaded, names: Sequence[str], probe: Probe, *, twin: Path | str | None = None
+) -> list[dict[str, Any]]:
     """Match the latents of SAEs of one model with those of another seed, at every site.
 
     Rows are those of `metrics.matching`, each beside its chance, with `first` and `second`, the SAEs' names.
     The index says nothing here: fresh weights differ, so `best_match_cosine` and `assigned_cosine` count.
     """
-    codes = {name: read_codes([source_of_run(loaded, name)], probe)[0] for name in names}
+    codes = {name: read_codes([source_of_run(loaded, name, twin=twin)], probe)[0] for name in names}
     return [
         {"first": first, "second": second, "site": site, **row._asdict()}
         for first, second in combinations(names, 2)
