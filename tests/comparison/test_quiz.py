@@ -173,3 +173,5 @@ def test_what_cannot_be_asked_is_said(place: Path) -> None:
         make_quiz(place, ("topk", "random"), kinds=["riddle"])
     with pytest.raises(InputError, match="items=0"):
         make_quiz(place, ("topk", "random"), items=0)
+    with pytest.raises(InputError, match="seed=-1"):
+        make_quiz(place, ("topk", "random"), seed=-1)

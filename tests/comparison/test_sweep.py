@@ -140,6 +140,22 @@ def test_a_run_that_diverges_is_named_and_the_others_go_on(
     assert "the loss is nan" in markdown(lines(result), failed=result.failed)
 
 
+def test_stopped_early_it_keeps_the_rows_that_were_there(
+    swept: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "stopped"
+    shutil.copytree(swept, out)
+    before = read_sweep_result(out)
+
+    def broken(*_: object, **__: object) -> None:
+        raise InputError("no room")
+
+    monkeypatch.setattr(sweeping, "measured", broken)
+    with pytest.raises(InputError, match="no room"):
+        run_sweep(asked(text_file), out)
+    assert read_sweep_result(out).rows == before.rows
+
+
 def test_another_sweeps_run_is_refused_before_anything_is_trained(
     swept: Path, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

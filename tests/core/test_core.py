@@ -19,6 +19,7 @@ from topklm.core.files import (
     read_json,
     remove_partial,
     seal,
+    whole_file,
     write_json,
     write_text,
 )
@@ -87,6 +88,16 @@ def test_a_written_file_is_whole_and_leaves_nothing_beside(tmp_path: Path) -> No
     write_text(tmp_path / "a.json", '{"x": 2}')
     assert read_json(tmp_path / "a.json") == {"x": 2}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_two_who_write_one_file_leave_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with whole_file(path) as first, whole_file(path) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"  # written last
+    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_reading_bad_json_names_the_file(tmp_path: Path) -> None:

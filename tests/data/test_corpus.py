@@ -162,6 +162,8 @@ def test_stories_are_a_corpus_by_name_and_seed() -> None:
     assert first.text != next(load_corpus("stories:1").documents()).text
     assert first.labels["topic"]
     assert load_corpus("stories").endless
+    with pytest.raises(CorpusError, match="stories:1 never ends, so what is named after it"):
+        load_corpus(["stories:1", "stories:2"])
     with pytest.raises(CorpusError, match="as in stories:7"):
         texts("stories:x")
     with pytest.raises(CorpusError, match="takes no argument"):

@@ -81,6 +81,17 @@ def test_where_nothing_can_be_written_the_shipped_directory_is_read(
     assert Run("demo").path == packed
 
 
+def test_a_user_without_a_home_reads_the_shipped_directory(
+    installed: Path, packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    assert Run("demo").path == packed
+
+
 def test_a_copy_that_breaks_off_leaves_nothing(
     installed: Path, packed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,6 +271,15 @@ def test_too_little_text_is_said_before_training(text_file: Path, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["short.txt"]
 
 
+def test_weights_that_blow_up_at_an_evaluation_are_said_to(text_file: Path, tmp_path: Path) -> None:
+    settings = tiny_settings(text_file, lr=1e20, embedding_lr=0.0, evaluations=40)
+    with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step \d+; try a smaller --lr"):
+        train(settings, tmp_path / "run")
+    for line in (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        assert "NaN" not in line
+        assert "Infinity" not in line
+
+
 def test_what_a_kill_at_the_very_start_leaves_is_no_obstacle(
     trained: Run, text_file: Path, tmp_path: Path
 ) -> None:

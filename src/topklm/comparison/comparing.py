@@ -175,6 +175,8 @@ def read_stage(work: Work, stage: Stage) -> dict[str, Any] | None:
             name: now[name] for name in ("twin", "saes")[: MAKERS.index(stage.name) + 1]
         }:
             return None
+    if stage.name == "index" and work.indexed() is None:
+        return None
     return content if content.get("key") == key_of(work, stage) else None
 
 

@@ -59,6 +59,8 @@ def make_quiz(
         raise InputError(f"both sources are {sources[0]!r}; a quiz compares two different ones")
     if not 1 <= items <= 1000:
         raise InputError(f"items={items} is not allowed; choose 1 to 1000")
+    if seed < 0:
+        raise InputError(f"seed={seed} is not allowed; choose 0 or more")
     indexes = {name: open_source(run, name) for name in sources}
     texts = {name: index.about["corpus"]["sha256"] for name, index in indexes.items()}
     if len(set(texts.values())) > 1:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,23 +106,36 @@ def run_sweep(
     planned = sweep.runs()
     for one in planned:
         refuse_other(out / one.place, one)
-    result = SweepResult()
+    done: dict[tuple[str, int], list[SweepRow]] = {}
+    failed: dict[str, str] = {}
     with disk_full_is_said(existing(out)):
         out.mkdir(parents=True, exist_ok=True)
         with locked(out):
+            with suppress(InputError):  # rows of before stay until theirs are there anew
+                for row in read_sweep_result(out).rows:
+                    done.setdefault((row.variant, row.seed), []).append(row)
+            result = _together(planned, done, failed)
             for number, one in enumerate(planned, 1):
                 say(f"run {number} of {len(planned)}: {one.variant}, seed {one.settings.seed}")
                 try:
                     run = trained(one, out / one.place, say=say, console=console)
                 except TrainingError as error:
-                    result.failed[str(one.place)] = str(error)
+                    failed[str(one.place)] = str(error)
+                    done.pop((one.variant, one.settings.seed), None)
                     say(f"{one.place}: {error}; going on with the next")
-                    continue
                 else:
-                    result.rows += measured(one, run)
-                finally:
-                    write_sweep(out, result)
+                    done[one.variant, one.settings.seed] = measured(one, run)
+                result = _together(planned, done, failed)
+                write_sweep(out, result)
     return result
+
+
+def _together(
+    planned: Sequence[Planned], done: dict[tuple[str, int], list[SweepRow]], failed: dict[str, str]
+) -> SweepResult:
+    """Put rows in the order of the sweep."""
+    rows = [row for one in planned for row in done.get((one.variant, one.settings.seed), [])]
+    return SweepResult(rows, dict(failed))
 
 
 def lines(result: SweepResult) -> list[Line]:

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
@@ -51,9 +52,10 @@ def without_paths(content: Any) -> Any:
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a place beside `path` to write to; when the block ends, what is there becomes `path`.
 
-    So `path` is whole or as it was before. An exception in the block leaves it untouched.
+    So `path` is whole or as it was before. An exception in the block leaves it untouched. Of two who write at
+    once each has a place of its own, and `path` is what the later one wrote.
     """
-    partial = path.with_name(PARTIAL + path.name)
+    partial = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield partial
         flush(partial)

@@ -15,6 +15,8 @@ from .readers import READERS
 VALIDATION_SHARE = 0.02
 """Share of documents held out where no validation set is given."""
 
+STORIES = "stories"
+"""The built-in corpus that never ends."""
 HELP = (
     "a .txt, .jsonl or .parquet file, a directory of them, 'stories' (labelled, generated), 'code' "
     "(installed Python files), or a dataset on the hub as owner/name or owner/name:configuration"
@@ -100,12 +102,16 @@ def load_corpus(spec: str | Sequence[str], *, part: str = "train") -> Corpus:
     or `owner/name:configuration`, streamed). In a directory, files named `validation...` are its
     validation part; its training part is those named `train...`, or else all the others.
 
-    Raises CorpusError where there is no such corpus. Files are opened here, read later.
+    Raises CorpusError where there is no such corpus, or one follows on stories, which never end. Files are
+    opened here, read later.
     """
     specs = (spec,) if isinstance(spec, str) else tuple(spec)
     if not specs:
         raise CorpusError(f"no corpus is named; give {HELP}")
     found = [_find(one, part) for one in specs]
+    for one in specs[:-1]:
+        if one.partition(":")[0] == STORIES:
+            raise CorpusError(f"{one} never ends, so what is named after it would not be read; name it last")
     return Corpus(
         specs,
         sources=tuple(source for corpus in found for source in corpus.sources),

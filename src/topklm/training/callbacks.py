@@ -1,6 +1,7 @@
 """Callbacks: what happens at which step. All of it is a function of the global step."""
 
 import json
+import math
 import signal
 import threading
 import time
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainerCallback
 
-from ..core.files import PARTIAL, read_json, seal, write_json, write_text
+from ..core.errors import TrainingError
+from ..core.files import PARTIAL, finite, read_json, seal, write_json, write_text
 from ..core.processes import any_of, is_main
 from ..data.tokenizer import boundary_id
 from .run import read_metrics
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
 
 LOGGED_STEPS = 200
 SAMPLE_TOKENS = 48
+
+
+def check_finite(loss: float, step: int, *, what: str = "loss") -> None:
+    """Raise TrainingError for a loss that is not finite."""
+    if not math.isfinite(loss):
+        raise TrainingError(f"the {what} is {loss} at step {step}; try a smaller --lr, or --precision fp32")
 
 
 class Pace(TrainerCallback):
@@ -130,6 +138,7 @@ class Recorder(TrainerCallback):
             row["seconds"] = self.seconds
             self.logged_step, self.logged_seconds = state.global_step, self.seconds
         elif "eval_loss" in logs:
+            check_finite(logs["eval_loss"], state.global_step, what="held-out loss")
             row["eval_loss"] = logs["eval_loss"]
             row |= by_layer(logs)
             if is_main() or is_sharded(kwargs["model"]):
@@ -140,7 +149,7 @@ class Recorder(TrainerCallback):
         if not is_main():
             return
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(finite(row)) + "\n")
         if self.shown is not None:
             self.shown.report(row)
 

@@ -35,12 +35,14 @@ def unpacked() -> Path:
     """Return a copy of the demo that may be written to, and make it when first asked for.
 
     It lies in `$XDG_CACHE_HOME/topklm`, by default `~/.cache/topklm`, in a directory whose name changes with
-    its content. Where that cannot be written, it is the shipped directory itself. Raises RunError where the
-    demo was not installed.
+    its content. Where that cannot be written, or there is no home, it is the shipped directory itself. Raises
+    RunError where the demo was not installed.
     """
     if not all((PACKED / name).is_file() for name in ("train.json", "index/index.json")):
         raise RunError(f"the demo is not in this installation: {PACKED} is missing or incomplete")
     cache = _cache()
+    if cache is None:
+        return PACKED
     final = cache / _content() / DEMO
     if (final / "train.json").is_file():
         return final
@@ -64,8 +66,12 @@ def unpacked() -> Path:
     return final if (final / "train.json").is_file() else PACKED
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "topklm"
+def _cache() -> Path | None:
+    """Say where copies lie; None for a user without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "topklm"
+    except RuntimeError:
+        return None
 
 
 def _content() -> str:

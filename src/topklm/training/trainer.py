@@ -3,7 +3,6 @@
 When to log, evaluate, save or change k is decided in `callbacks.py`.
 """
 
-import math
 import shutil
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,12 @@ from torch.utils.data import Dataset, SequentialSampler
 from transformers import Trainer
 from transformers.trainer_utils import EvalLoopOutput
 
-from ..core.errors import TrainingError
 from ..core.files import PARTIAL, seal
 from ..core.processes import on_main
 from ..data import Blocks
 from ..model import TopKLMForCausalLM
 from .alive import Alive
+from .callbacks import check_finite
 from .distillation import distilled
 from .evaluating import evaluate
 from .run import Run
@@ -136,11 +135,7 @@ class TopKTrainer(Trainer):
     def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
         """Run one step. Raises TrainingError on a loss that is not finite."""
         loss = super().training_step(*args, **kwargs)
-        if not math.isfinite(float(loss)):
-            raise TrainingError(
-                f"the loss is {float(loss)} at step {self.state.global_step + 1}; "
-                "try a smaller --lr, or --precision fp32"
-            )
+        check_finite(float(loss), self.state.global_step + 1)
         return loss if self.auxiliary is None else loss - self.auxiliary.detach()  # what is reported
 
     def _clip_grad_norm(self, model: Any) -> Any:

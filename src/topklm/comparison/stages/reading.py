@@ -12,10 +12,12 @@ from ...core.errors import InputError
 from ...index.sources import NAMES
 from ..doubt import Concepts, doubt_rows, read_concepts, shared_layers
 from ..measuring import Settings, measure
-from ..result import Result, read_result
+from ..result import SOURCE, Result, read_result
 from .work import Found, Work, kept_rows
 
 FOLDER = "metrics"
+DECIDES = (SOURCE,)
+"""How numbers are measured."""
 
 
 def metrics(work: Work) -> Found:

@@ -36,7 +36,7 @@ STAGES = (
     Stage("loss", losses.loss, 2, TEXT, "held-out loss"),
     Stage("tasks", losses.tasks, 4, ("task_items",), "zero-shot tasks"),
     Stage("cost", costs.cost, 1, (*TEXT, "read_tokens", "wide"), "seconds, operations, parameters"),
-    Stage("metrics", reading.metrics, 20, (*TEXT, "wide"), "metrics of all sources"),
+    Stage("metrics", reading.metrics, 20, (*TEXT, "wide"), "metrics of all sources", reading.DECIDES),
     Stage("steering", behaviour.steering, 12, STEERING, "steering", behaviour.DECIDES, Work.indexed),
     Stage("tracing", behaviour.tracing, 10, TRACES, "traces over checkpoints", (), Work.checkpoint_saes),
 )
