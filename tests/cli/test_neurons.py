@@ -114,6 +114,10 @@ def test_a_card_is_shown_written_and_given_as_json(
     assert "Examples" not in short
     page = tmp_path / "card.html"
     assert printed(capsys, "neuron", run, name, "--html", str(page)) == ""
+    assert printed(capsys, "neuron", run, name, "--html", str(page)) == ""  # a page may be written again
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    assert main(["neuron", run, name, "--html", str(tmp_path / "mine.txt")]) == 2
+    assert "is there and no page" in capsys.readouterr().err
     assert f"<h2>{name}</h2>" in page.read_text(encoding="utf-8")
     card = json.loads(printed(capsys, "neuron", run, name, "--json"))
     assert (card["format"], card["feature"], card["firings"]) == (

@@ -1,6 +1,8 @@
 """Names and notes of a person: kept, shown, exported, deleted; they outlive the index."""
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -70,3 +72,12 @@ def test_a_damaged_file_is_said_and_left_alone(tmp_path: Path) -> None:
         Notes(path).write("L1/N2", name="x", note="")
     assert "L1" in path.read_text()
     assert Notes(tmp_path / "none.json").of("L1/N2") == Note()
+
+
+def test_a_note_that_cannot_be_written_is_said_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("topklm.explorer.notes.write_json", full)
+    with pytest.raises(InputError, match="cannot be written: No space left"):
+        Notes(tmp_path / "notes.json").write("L0/N1", name="dogs", note="")

@@ -171,3 +171,11 @@ def test_a_slice_and_its_mask_choose_the_same_tokens(padding: list[bool], start:
 def test_every_kind_of_feature_is_named_and_read() -> None:
     for name in ("L3/N17", "L3/F17", "L3/D17"):
         assert str(Feature.parse(name)) == name
+
+
+def test_edits_are_not_written_over_another_file(tmp_path: Path) -> None:
+    other = tmp_path / "train.json"
+    other.write_text('{"format": "topklm.run/1"}', encoding="utf-8")
+    with pytest.raises(InputError, match="choose another file"):
+        save_edits([parse_edit("L0/N1=3", "set_to")], other)
+    assert other.read_text(encoding="utf-8") == '{"format": "topklm.run/1"}'

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +18,14 @@ import torch
 from safetensors.torch import load_file
 
 from samples import tiny_settings
-from topklm.core.errors import CorpusError, InputError, RunError, TrainingError
+from topklm.core.errors import CorpusError, InputError, RunError, StreamError, TrainingError
 from topklm.core.files import damage, sha256_file
 from topklm.data import load_corpus, load_tokenizer
 from topklm.model import TopKLMForCausalLM
 from topklm.training import Interrupted, Run, load, resume, train
 from topklm.training.initial import new_model
 from topklm.training.machine import Machine
-from topklm.training.prepare import find_corpora
+from topklm.training.prepare import find_corpora, with_absolute_paths
 from topklm.training.run import read_settings
 from topklm.training.schedules import trace_steps
 from topklm.training.trainer import Shuffled, TopKTrainer
@@ -269,6 +270,38 @@ def test_too_little_text_is_said_before_training(text_file: Path, tmp_path: Path
     with pytest.raises(CorpusError, match="less than one block of 32"):
         train(tiny_settings(text_file, data=[str(short)], validation=[str(text_file)]), tmp_path / "b")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["short.txt"]
+
+
+def test_what_came_of_a_stream_that_broke_off_is_kept(
+    trained: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [document.text for document in load_corpus(str(text_file)).documents()]
+    breaks = True
+
+    def load_dataset(*_: object, **__: object) -> Iterator[dict[str, str]]:
+        for place, text in enumerate(texts):
+            if breaks and place == 4:
+                raise ConnectionError("gone")
+            yield {"text": text}
+
+    monkeypatch.setattr("datasets.load_dataset", load_dataset)
+    monkeypatch.setattr("topklm.data.packing.BATCH_DOCUMENTS", 2)
+    changes = {"data": ["owner/name"], "validation": [str(text_file)], "tokenizer": str(trained.path)}
+    with pytest.raises(StreamError, match=r"broke off after 4 documents \(gone\); .* go on with --resume"):
+        train(tiny_settings(text_file, **changes), tmp_path / "run")
+    assert any((tmp_path / "run" / "data").iterdir())
+    breaks = False
+    assert resume(tmp_path / "run").finished
+
+
+def test_a_file_named_as_a_built_in_corpus_does_not_stand_in_for_it(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("stories").mkdir()
+    (Path("stories") / "a.txt").write_text("not a story", encoding="utf-8")
+    found = with_absolute_paths(tiny_settings(text_file, data=["stories", "stories:2"]))
+    assert found.data == ["stories", "stories:2"]
 
 
 def test_weights_that_blow_up_at_an_evaluation_are_said_to(text_file: Path, tmp_path: Path) -> None:

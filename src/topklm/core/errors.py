@@ -3,6 +3,7 @@
     TopKLMError
     ├── InputError (also a ValueError)   what the user gave does not fit; exit code 2
     │   ├── CorpusError                  a text source: missing, empty, malformed
+    │   │   └── StreamError              one that broke off; what came is kept
     │   ├── RunError                     a run directory: none, another's, busy, damaged
     │   └── DiskFullError                no space left where a result should go
     ├── TrainingError                    training cannot go on: a loss that is not finite; exit code 1
@@ -23,6 +24,10 @@ class InputError(TopKLMError, ValueError):
 
 class CorpusError(InputError):
     """A text source is missing, empty or malformed."""
+
+
+class StreamError(CorpusError):
+    """A text that is streamed broke off; what came before is kept, and it can go on."""
 
 
 class RunError(InputError):

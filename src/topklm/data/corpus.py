@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core.errors import CorpusError
+from ..core.errors import CorpusError, StreamError, first_line
 from .readers import READERS
 
 VALIDATION_SHARE = 0.02
@@ -128,9 +128,18 @@ def validation_files(spec: str | Sequence[str]) -> bool:
     )
 
 
+def is_built_in(spec: str) -> bool:
+    """Tell whether a specification names a corpus of a package, which goes before a file of the same name."""
+    return bool(_plugins(spec))
+
+
+def _plugins(spec: str) -> list[importlib.metadata.EntryPoint]:
+    return list(importlib.metadata.entry_points(group=PLUGINS, name=spec.partition(":")[0]))
+
+
 def _find(spec: str, part: str) -> Corpus:
-    name, _, argument = spec.partition(":")
-    plugins = list(importlib.metadata.entry_points(group=PLUGINS, name=name))
+    _, _, argument = spec.partition(":")
+    plugins = _plugins(spec)
     if plugins:
         generate = plugins[0].load()
         return Corpus((spec,), (lambda: itertools.starmap(Document, generate(argument)),), endless=True)
@@ -196,16 +205,22 @@ def _streamed(spec: str) -> Iterator[Document]:
     import datasets
 
     name, _, configuration = spec.partition(":")
+    count = 0
     try:
         rows = datasets.load_dataset(name, configuration or None, split="train", streaming=True)
         for row in rows:
             if not isinstance(row.get("text"), str):
                 raise CorpusError(f"{spec} has no text column; it has {', '.join(map(str, row))}")
             yield Document(row["text"], {})
+            count += 1
     except CorpusError:
         raise
     except Exception as error:  # a network has many ways to fail; the user needs the cause
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
+        if count:
+            raise StreamError(
+                f"{spec} broke off after {count:,} documents ({reason}); what came is kept, go on with --resume"
+            ) from error
         raise CorpusError(
             f"cannot read {spec!r}: there is no such file, and the hub answers: {reason}"
         ) from error

@@ -52,21 +52,25 @@ class Notes:
         return self.all().get(feature, Note())
 
     def write(self, feature: str, *, name: str, note: str) -> Note:
-        """Keep a name and a note; two empty ones delete it. Raises InputError for one that is too long."""
+        """Keep a name and a note; two empty ones delete it. Raises InputError for one that is too
+        long, or where the file cannot be written."""
         key = str(Feature.parse(feature))
         name, note = " ".join(name.split()), note.strip()
         for what, text, most in (("name", name, LONGEST_NAME), ("note", note, LONGEST_NOTE)):
             if len(text) > most:
                 raise InputError(f"the {what} has {len(text):,} characters; write at most {most:,}")
         written = Note(name, note, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-        with self._lock, locked(self.path.parent, wait=True, name=".notes.lock"):
-            notes = self.all()
-            if name or note:
-                notes[key] = written
-            else:
-                notes.pop(key, None)
-                written = Note()
-            write_json(self.path, self._content(notes))
+        try:
+            with self._lock, locked(self.path.parent, wait=True, name=".notes.lock"):
+                notes = self.all()
+                if name or note:
+                    notes[key] = written
+                else:
+                    notes.pop(key, None)
+                    written = Note()
+                write_json(self.path, self._content(notes))
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be written: {error.strerror}") from None
         return written
 
     def exported(self) -> dict[str, Any]:

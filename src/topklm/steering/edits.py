@@ -214,9 +214,14 @@ def edits_file(edits: Iterable[Edit]) -> dict[str, Any]:
 
 
 def save_edits(edits: Iterable[Edit], path: Path | str) -> Path:
-    """Write edits as JSON, whole or not at all; into a directory (a run, a checkpoint) as `edits.json`."""
+    """Write edits as JSON, whole or not at all; into a directory (a run, a checkpoint) as `edits.json`.
+
+    Raises InputError where the file is there and holds something else.
+    """
     path = Path(path)
     path = path / FILE if path.is_dir() else path
+    if path.is_file():
+        read_form(path, FORMAT, {"edits": list}, advice="choose another file")
     write_json(path, edits_file(edits))
     return path
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .. import __version__
-from ..core.errors import InputError, RunError
+from ..core.errors import InputError, RunError, StreamError
 from ..core.files import PARTIAL, disk_full_is_said, existing, locked, remove_partial, write_json
 from ..core.processes import place
 from ..data.corpus import Corpus
@@ -50,10 +50,14 @@ def begin(settings: TrainSettings, out: Path, held: ExitStack) -> tuple[Corpus, 
 def cleared_where_nothing_is_trained(out: Path, *, remove: bool) -> Iterator[None]:
     """Leave no dead directory behind where bad input ends a run before its first step.
 
+    What is packed of a stream that broke off stays.
+
     remove: whether the directory itself was made for the run.
     """
     try:
         yield
+    except StreamError:
+        raise
     except InputError:
         if not (out / "metrics.jsonl").exists():
             for path in out.iterdir():

@@ -11,7 +11,7 @@ from ..core.errors import CorpusError, InputError
 from ..core.files import write_json
 from ..core.progress import counted
 from ..data import Packed, load_corpus, load_tokenizer, pack
-from ..data.corpus import Corpus, validation_files
+from ..data.corpus import Corpus, is_built_in, validation_files
 from ..data.tokenizer import fingerprint
 from .run import Run, load_run_tokenizer
 from .settings import TrainSettings
@@ -45,11 +45,14 @@ def with_absolute_paths(settings: TrainSettings) -> TrainSettings:
     def absolute(spec: str) -> str:
         return str(Path(spec).resolve()) if spec and Path(spec).exists() else spec
 
+    def corpus(spec: str) -> str:
+        return spec if is_built_in(spec) else absolute(spec)
+
     validation = settings.validation
     return replace(
         settings,
-        data=[absolute(one) for one in settings.data],
-        validation=None if validation is None else [absolute(one) for one in validation],
+        data=[corpus(one) for one in settings.data],
+        validation=None if validation is None else [corpus(one) for one in validation],
         tokenizer=absolute(settings.tokenizer),
         source=absolute(settings.source),
     )
