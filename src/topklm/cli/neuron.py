@@ -33,11 +33,7 @@ def neuron(
         raise InputError(f"there is no directory {html.absolute().parent}; make it first")
     if html is not None and html.is_dir():
         raise InputError(f"{html} is a directory; name a file")
-    if (
-        html is not None
-        and html.is_file()
-        and not html.read_bytes()[:99].lower().lstrip().startswith(b"<!doctype html>")
-    ):
+    if html is not None and html.is_file() and b"<!doctype html>" not in html.read_bytes()[:99].lower():
         raise InputError(f"{html} is there and no page; choose another file")
     index = open_index(path)
     card = index.card(name)

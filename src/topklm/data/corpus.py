@@ -219,7 +219,8 @@ def _streamed(spec: str) -> Iterator[Document]:
         reason = first_line(error)
         if count:
             raise StreamError(
-                f"{spec} broke off after {count:,} documents ({reason}); what came is kept, go on with --resume"
+                f"{spec} broke off after {count:,} documents ({reason}); what came is kept, go on with "
+                "--resume"
             ) from error
         raise CorpusError(
             f"cannot read {spec!r}: there is no such file, and the hub answers: {reason}"
