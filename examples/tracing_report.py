@@ -272,7 +272,7 @@ def _concepts(traces: list[Trace]) -> str:
         found = [one.about["concepts"]["by_family"][family] for one in traces]
         cells = [f"{one['found']} of {one['n']}, median step {_step(one['median_step'])}" for one in found]
         rows.append([f"{family}: found", *cells])
-    for name in ("topk", *SOURCES[1:5]):
+    for name in SOURCES[:5]:
         found = [_source(one.about["concepts"], name) for one in traces]
         if all(found):
             cells = [_at_the_end(one) for one in found if one is not None]

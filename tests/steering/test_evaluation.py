@@ -102,12 +102,16 @@ def test_found_neurons_are_one_for_each_concept_and_raise_its_tokens(
     assert all(row["mass_rise"]["2x"]["value"] >= drawn[row["concept"]] for row in rows["found_neurons"])
 
 
+@pytest.fixture
+def again(result: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
+    """A copy of the evaluation, to go on with."""
+    return Path(shutil.copytree(result[0], tmp_path / "again"))
+
+
 def test_killed_between_any_two_units_it_ends_with_the_same_result(
-    result: tuple[Path, dict[str, Any]], steered: Path, lexicon: Path, tmp_path: Path
+    result: tuple[Path, dict[str, Any]], again: Path, steered: Path, lexicon: Path
 ) -> None:
-    before, content = result
-    out = tmp_path / "again"
-    shutil.copytree(before, out)
+    out, content = again, result[1]
     (out / "steering.json").unlink()
     files = sorted((out / "units").glob("*.json"))
     for path in files[::2]:
@@ -144,15 +148,12 @@ def test_a_lexicon_that_changed_asks_for_another_directory(
 
 
 def test_a_unit_of_another_source_is_made_anew(
-    result: tuple[Path, dict[str, Any]], steered: Path, lexicon: Path, tmp_path: Path
+    result: tuple[Path, dict[str, Any]], again: Path, steered: Path, lexicon: Path
 ) -> None:
-    before, content = result
-    out = tmp_path / "again"
-    shutil.copytree(before, out)
-    unit = next(path for path in sorted((out / "units").glob("*.json")) if "unsteered" not in path.name)
+    unit = next(path for path in sorted((again / "units").glob("*.json")) if "unsteered" not in path.name)
     stale = json.loads(unit.read_text(encoding="utf-8"))
     unit.write_text(json.dumps({**stale, "revision": "of an SAE before", "steered": []}), encoding="utf-8")
-    assert evaluate(steered, SMALL, arms=["all"], lexicon=lexicon, out=out) == content
+    assert evaluate(steered, SMALL, arms=["all"], lexicon=lexicon, out=again) == result[1]
     assert json.loads(unit.read_text(encoding="utf-8")) == stale
 
 

@@ -114,7 +114,6 @@ def run_sweep(
             with suppress(InputError):  # rows of before stay until theirs are there anew
                 for row in read_sweep_result(out).rows:
                     done.setdefault((row.variant, row.seed), []).append(row)
-            result = _together(planned, done, failed)
             for number, one in enumerate(planned, 1):
                 say(f"run {number} of {len(planned)}: {one.variant}, seed {one.settings.seed}")
                 try:
@@ -125,9 +124,8 @@ def run_sweep(
                     say(f"{one.place}: {error}; going on with the next")
                 else:
                     done[one.variant, one.settings.seed] = measured(one, run)
-                result = _together(planned, done, failed)
-                write_sweep(out, result)
-    return result
+                write_sweep(out, _together(planned, done, failed))
+    return _together(planned, done, failed)
 
 
 def _together(

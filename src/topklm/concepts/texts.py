@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.errors import CorpusError, InputError
 from ..data import Packed, load_corpus
+from ..data.corpus import is_stories
 from ..stories import Span, Stories
 
 LONGEST_GAP = 5_000
@@ -62,8 +63,8 @@ class Sources:
     def __iter__(self) -> Iterator[Source]:
         """Yield every document, in order. Raises CorpusError where there is no such corpus."""
         for one in [self.spec] if isinstance(self.spec, str) else self.spec:
-            name, _, seed = one.partition(":")
-            if name == "stories":
+            if is_stories(one):
+                seed = one.partition(":")[2]
                 if seed and not seed.isdecimal():
                     raise CorpusError(f"{one!r}: the seed is a whole number, as in stories:7")
                 yield from _stories(int(seed or 0))
@@ -74,7 +75,7 @@ class Sources:
 
 def all_stories(spec: str | Sequence[str]) -> bool:
     """Tell whether a text is made of nothing but the built-in stories, whose concepts are known."""
-    return all(one.partition(":")[0] == "stories" for one in ([spec] if isinstance(spec, str) else spec))
+    return all(is_stories(one) for one in ([spec] if isinstance(spec, str) else spec))
 
 
 def _stories(seed: int) -> Iterator[Source]:

@@ -15,8 +15,6 @@ from .readers import READERS
 VALIDATION_SHARE = 0.02
 """Share of documents held out where no validation set is given."""
 
-STORIES = "stories"
-"""The built-in corpus that never ends."""
 HELP = (
     "a .txt, .jsonl or .parquet file, a directory of them, 'stories' (labelled, generated), 'code' "
     "(installed Python files), or a dataset on the hub as owner/name or owner/name:configuration"
@@ -110,7 +108,7 @@ def load_corpus(spec: str | Sequence[str], *, part: str = "train") -> Corpus:
         raise CorpusError(f"no corpus is named; give {HELP}")
     found = [_find(one, part) for one in specs]
     for one in specs[:-1]:
-        if one.partition(":")[0] == STORIES:
+        if is_stories(one):
             raise CorpusError(f"{one} never ends, so what is named after it would not be read; name it last")
     return Corpus(
         specs,
@@ -126,6 +124,11 @@ def validation_files(spec: str | Sequence[str]) -> bool:
         Path(one).is_dir() and any(path.stem.startswith("validation") for path in _files(Path(one)))
         for one in specs
     )
+
+
+def is_stories(spec: str) -> bool:
+    """Tell whether a specification names the labelled stories, which never end."""
+    return spec.partition(":")[0] == "stories"
 
 
 def is_built_in(spec: str) -> bool:

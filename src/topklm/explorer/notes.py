@@ -52,8 +52,10 @@ class Notes:
         return self.all().get(feature, Note())
 
     def write(self, feature: str, *, name: str, note: str) -> Note:
-        """Keep a name and a note; two empty ones delete it. Raises InputError for one that is too
-        long, or where the file cannot be written."""
+        """Keep a name and a note; two empty ones delete it.
+
+        Raises InputError for one that is too long, or where the file cannot be written.
+        """
         key = str(Feature.parse(feature))
         name, note = " ".join(name.split()), note.strip()
         for what, text, most in (("name", name, LONGEST_NAME), ("note", note, LONGEST_NOTE)):

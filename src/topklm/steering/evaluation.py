@@ -170,19 +170,16 @@ class _Evaluation:
 
     def check_plan(self, directory: Path) -> None:
         """Begin a plan, or check that the one there is the same."""
-        path = directory / "plan.json"
+        path, ours = directory / "plan.json", self.plan()
         if not path.is_file():
-            write_json(path, self.plan())
+            write_json(path, ours)
             return
         there = read_json(path)
-        if there != self.plan():
-            ours = self.plan()
-            known = there if isinstance(there, dict) else dict.fromkeys(ours)
-            # evaluations of before know neither words nor labels
-            new = ("lexicon", "labels")
-            differs = [one for one in ours if known.get(one, ours[one] if one in new else None) != ours[one]]
-            if not differs:
-                return
+        # an evaluation that was begun before these two were noted knows neither
+        known = {name: ours[name] for name in ("lexicon", "labels")}
+        known |= there if isinstance(there, dict) else {}
+        if known != ours:
+            differs = [name for name in ours if known.get(name) != ours[name]]
             raise InputError(
                 f"{directory} holds an evaluation with another {differs[0] if differs else 'plan'}; choose "
                 "another directory with --out, or delete it"

@@ -61,7 +61,7 @@ def describe(codes: SparseCodes, probe: Probe) -> Described:
 
 
 def top_tokens(codes: SparseCodes, probe: Probe) -> list[list[dict[str, Any]]]:
-    """List each feature's token types with the largest token mass, with their shares of it."""
+    """List each feature's token types with the largest token mass, with their shares of it. All codes > 0."""
     types = probe.ids.numpy()
     ones = sparse.csr_array((np.ones(len(types)), types, np.arange(len(types) + 1)))
     masses = (to_csr(codes).T.tocsr() @ ones).tocsr()
