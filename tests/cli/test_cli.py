@@ -158,6 +158,8 @@ def test_stories_are_told_shown_and_written(tmp_path: Path, capsys: pytest.Captu
         (["--seed", str(10**23)], "choose 0 to 2**64 - 1"),
         (["--out", "a.txt"], "name a .parquet file"),
         (["--out", "/no/where/a.parquet"], "there is no directory /no/where"),
+        (["--out", "a.parquet", "--json"], "leave out --json"),
+        (["--out", "a.parquet", "--show-labels"], "leave out --json"),
     ],
 )
 def test_bad_story_options_are_one_line(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from commands import printed
 from topklm.cli.main import main
 from topklm.core.files import damage
+from topklm.explorer.workspace import Missing, Workspace
 from topklm.index import FeatureIndex, build_index
 from topklm.training import Run
 
@@ -167,6 +169,29 @@ def test_an_index_of_another_model_is_left_out_and_said(run: str, tmp_path: Path
     captured = capsys.readouterr()
     assert json.loads(captured.out)["index"] is None
     assert "another model" in captured.err
+
+
+def test_an_index_of_another_model_is_refused_however_new_its_files(
+    run: str, tmp_path: Path, capsys: Capture
+) -> None:
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    path = other / "index" / "index.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "revision": "0" * 64}))
+    os.utime(other / "model.safetensors", (1, 1))
+    assert main(["neurons", str(other), "--search", "fox"]) == 2
+    assert "another model" in capsys.readouterr().err
+    with pytest.raises(Missing, match="index is of another model"):
+        Workspace(other).index()
+
+
+def test_a_directory_beside_the_index_is_no_source(run: str, tmp_path: Path) -> None:
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    before = Workspace(other).sources
+    shutil.copytree(other / "index", other / "index_old")
+    shutil.copytree(other / "index", other / "index-posthoc")
+    assert Workspace(other).sources == [*before, "posthoc"]
 
 
 @pytest.mark.parametrize("tool", ["delphi", "neuronpedia"])

@@ -65,6 +65,7 @@ def test_one_life_and_the_carriers_of_a_concept(run: str, capsys: Capture) -> No
         (["--concept", "wombat"], "there is no concept"),
         (["--tokens", "50"], "holds a trace with tokens=2000"),
         (["L1/N3", "--source", "dense"], "no source 'dense'"),
+        (["--source", "dense"], "name a neuron, or --concept"),
         (["--twin", "nowhere"], "no dense twin in nowhere"),
         (["--figure", "life.png"], "name a neuron"),
         (["L1/N3", "--figure", "life.pdf"], ".png or .svg"),

@@ -306,3 +306,15 @@ def test_another_text_is_not_probed_for_the_labels_of_the_stories(
         for data in (None, ("stories:7",), (str(text_file),))
     }
     assert labels == {None: ("topic",), ("stories:7",): ("topic",), (str(text_file),): None}
+
+
+def test_labels_that_nobody_asked_for_are_left_out_where_the_text_is_too_short_for_them(
+    plain: Path, tmp_path: Path
+) -> None:
+    budget = Budget(data=("stories:1",), tokens=1500)
+    others = tuple(name for name in table.NAMES if name not in ("codes", "metrics"))
+    said: list[str] = []
+    found = compare(plain, budget=budget, without=others, out=tmp_path / "out", say=said.append)
+    assert any("tells no documents apart: fewer than two" in one for one in said)
+    assert found.notes("metrics")
+    assert "metrics" not in found.left_out

@@ -353,6 +353,34 @@ def test_a_text_that_changed_since_is_refused(
         build(data=str(path))
 
 
+def test_a_finished_index_knows_its_text_by_what_it_holds(
+    build: Callable[..., FeatureIndex], tmp_path: Path
+) -> None:
+    path = tmp_path / "changing.txt"
+    path.write_text("The cat went to the barn. " * 60)
+    made = build(data=str(path))
+    os.utime(path, (1, 1))
+    build(data=str(path))
+    path.write_text("The dog went to the wood. " * 60)
+    with pytest.raises(InputError, match=r"an index of what .*changing\.txt held before"):
+        build(data=str(path))
+    path.unlink()
+    assert build(data=str(path)).n_tokens == made.n_tokens  # a text that is gone says nothing
+
+
+def test_a_runs_longer_held_out_text_is_known_by_what_it_holds(text_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "held_out.txt"
+    path.write_text(text_file.read_text())
+    settings = tiny_settings(text_file, validation=[str(path)], tokens=256)
+    run = train(settings, tmp_path / "run")
+    shutil.rmtree(run.path / "data")
+    build_index(run, tokens=500)
+    build_index(run, tokens=500)
+    path.write_text("The dog went to the wood. " * 400)
+    with pytest.raises(InputError, match=r"an index of what .*held_out\.txt.* held before"):
+        build_index(run, tokens=500)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

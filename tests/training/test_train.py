@@ -212,6 +212,38 @@ def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(
     assert weights(run) == weights(trained)
 
 
+@pytest.mark.parametrize("lost", ["damaged", "gone"])
+def test_a_packed_part_that_is_lost_is_packed_again_from_the_same_text(
+    trained: Run,
+    text_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_bytes(text_file.read_bytes())
+    path = crashed_run(23, text, tmp_path, monkeypatch)
+    tokens = path / "data" / "train.tokens"
+    if lost == "damaged":
+        tokens.write_bytes(tokens.read_bytes()[:-2])
+    else:
+        shutil.rmtree(path / "data")
+    kept = text.read_bytes()
+    text.write_bytes(kept.replace(b"cat", b"dog"))
+    for _ in range(2):  # the changed text is not taken the second time either
+        with pytest.raises(CorpusError, match=r"train part was lost, and .* no longer gives the same text"):
+            resume(path)
+    text.unlink()
+    with pytest.raises(CorpusError, match="its text is not here"):
+        resume(path)
+    text.write_bytes(kept)
+    said: list[str] = []
+    run = resume(path, say=said.append)
+    assert any("packing it again" in one for one in said)
+    assert "resumed from step 22" in said
+    assert weights(run) == weights(trained)
+
+
 def test_without_a_sound_checkpoint_training_starts_over(
     trained: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

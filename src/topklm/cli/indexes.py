@@ -33,8 +33,4 @@ def open_index(path: str) -> "FeatureIndex":
     run = Run(path)
     if not (directory / "index").is_dir():
         raise InputError(f"{path} has no index yet; build one with: topklm index {path}")
-    index = FeatureIndex.open(directory / "index")
-    weights = directory / "model.safetensors"
-    if weights.is_file() and weights.stat().st_mtime > (directory / "index" / "index.json").stat().st_mtime:
-        return FeatureIndex.open(directory / "index", revision=run.revision)  # trained on since, perhaps
-    return index
+    return FeatureIndex.open(directory / "index", revision=run.revision)

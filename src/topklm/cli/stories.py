@@ -35,6 +35,8 @@ def stories(
     if not 0 <= seed < 2**64:
         raise InputError(f"--seed {seed} is not allowed; choose 0 to 2**64 - 1")
     told = Stories(seed).take(n)
+    if out is not None and (as_json or show_labels):
+        raise InputError("--out writes a file and nothing on the screen: leave out --json and --show-labels")
     if out is not None:
         if out.suffix != ".parquet":
             raise InputError(f"--out {out}: name a .parquet file")

@@ -61,6 +61,8 @@ def trace(
 
     if name is not None and concept is not None:
         raise InputError("give a neuron or --concept NAME, not both")
+    if source != "topk" and name is None and concept is None:
+        raise InputError("--source says whose life or carriers are shown: name a neuron, or --concept NAME")
     if figure is not None:
         check_figure(figure, name)
     with resumable():

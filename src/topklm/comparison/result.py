@@ -132,7 +132,7 @@ def key_of(
 ) -> dict[str, Any]:
     """Say what decides a source's numbers; what was measured with the same need not be measured again."""
     chosen = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_KEY}
-    documents = text.documents.names if text.documents else ()
+    documents = (*text.documents.names, text.documents.digest) if text.documents else ()
     return {
         "revision": source.revision,
         "corpus": text.sha256,

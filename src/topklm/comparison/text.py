@@ -3,6 +3,7 @@
 Concepts to probe, classes of words and embeddings are chosen here, once, so that no source has a say in them.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,14 @@ class DocumentLabels(NamedTuple):
     """`column=value`."""
     occurrences: SparseCodes
     """An entry (document, value) of value 1 wherever a document has a value."""
+
+    @property
+    def digest(self) -> str:
+        """A SHA-256 of which document has which value."""
+        seen = hashlib.sha256()
+        for part in (self.occurrences.rows, self.occurrences.indices):
+            seen.update(np.ascontiguousarray(part.numpy(), "<i8").tobytes())
+        return seen.hexdigest()
 
 
 @dataclass(frozen=True)

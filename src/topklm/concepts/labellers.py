@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.errors import InputError
+from ..core.errors import ColumnError
 from ..data import Packed
 from ..metrics.senses import Word
 from ..stories import AMBIGUOUS, CONCEPTS, align
@@ -77,7 +77,7 @@ def document_columns(
 
     columns: which (default: all). Of each, the values that at least 5 documents have, the 50
     commonest at most; a column of which fewer than two remain is no label and is left out, unless it
-    was asked for. Raises InputError where a column asked for is not there, or has no such values.
+    was asked for. Raises ColumnError where a column asked for is not there, or has no such values.
     """
     return columns_among(
         (read.source.labels for read in read_packed(packed, tokenizer, sources)), columns=columns
@@ -96,13 +96,13 @@ def columns_among(
     for column in sorted(counts) if columns is None else columns:
         if column not in counts:
             has = ", ".join(sorted(counts)) or "none"
-            raise InputError(f"documents have no column {column!r}; they have {has}")
+            raise ColumnError(f"documents have no column {column!r}; they have {has}")
         commonest = counts[column].most_common(MOST_VALUES)
         common = [value for value, count in commonest if count >= FEWEST_DOCUMENTS]
         if len(common) >= 2:
             found.append(DocumentColumn(column, tuple(sorted(common))))
         elif columns is not None:
-            raise InputError(
+            raise ColumnError(
                 f"the column {column!r} tells no documents apart: fewer than two of its values stand in "
                 f"{FEWEST_DOCUMENTS} documents"
             )

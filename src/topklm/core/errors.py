@@ -4,6 +4,7 @@
     ├── InputError (also a ValueError)   what the user gave does not fit; exit code 2
     │   ├── CorpusError                  a text source: missing, empty, malformed
     │   │   └── StreamError              one that broke off; what came is kept
+    │   ├── ColumnError                  a column of a corpus: none, or it tells no documents apart
     │   ├── RunError                     a run directory: none, another's, busy, damaged
     │   └── DiskFullError                no space left where a result should go
     ├── TrainingError                    training cannot go on: a loss that is not finite; exit code 1
@@ -28,6 +29,10 @@ class CorpusError(InputError):
 
 class StreamError(CorpusError):
     """A text that is streamed broke off; what came before is kept, and it can go on."""
+
+
+class ColumnError(InputError):
+    """A column of a corpus is not there, or tells no documents apart."""
 
 
 class RunError(InputError):

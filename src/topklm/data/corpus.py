@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.errors import CorpusError, StreamError, first_line
+from ..core.files import sha256_file
 from .readers import READERS
 
 VALIDATION_SHARE = 0.02
@@ -44,6 +45,8 @@ class Corpus:
     sources: tuple[Callable[[], Iterator[Document]], ...] = field(repr=False)
     endless: bool = False
     """Whether it is read only as far as training needs: a generator, a stream from the hub, `code`."""
+    files: tuple[Path, ...] = ()
+    """The files among its sources, in order."""
     keep: Callable[[str], bool] | None = field(default=None, repr=False)
 
     def documents(self) -> Iterator[Document]:
@@ -53,6 +56,21 @@ class Corpus:
                 document = Document(_valid_unicode(text), labels)
                 if document.text.strip() and (self.keep is None or self.keep(document.text)):
                     yield document
+
+    def content(self) -> str | None:
+        """Return a SHA-256 over what its files hold, in order; None where it has none.
+
+        A corpus that is generated is known by its name, one of files only by what is in them.
+        """
+        if not self.files:
+            return None
+        seen = hashlib.sha256()
+        for path in self.files:
+            try:
+                seen.update(bytes.fromhex(sha256_file(path)))
+            except OSError as error:
+                raise CorpusError(f"cannot read {path}: {error.strerror}") from None
+        return seen.hexdigest()
 
     def head(self, characters: int) -> "Corpus":
         """Return the first documents, until they hold that many characters."""
@@ -114,6 +132,7 @@ def load_corpus(spec: str | Sequence[str], *, part: str = "train") -> Corpus:
         specs,
         sources=tuple(source for corpus in found for source in corpus.sources),
         endless=any(corpus.endless for corpus in found),
+        files=tuple(path for corpus in found for path in corpus.files),
     )
 
 
@@ -151,9 +170,9 @@ def _find(spec: str, part: str) -> Corpus:
         paths = _of_part(_files(path), part)
         if not paths:
             raise CorpusError(f"{spec} holds no .txt, .jsonl or .parquet file for {part}")
-        return Corpus((spec,), tuple(_reader(one) for one in paths))
+        return Corpus((spec,), tuple(_reader(one) for one in paths), files=tuple(paths))
     if path.is_file():
-        return Corpus((spec,), (_reader(path),))
+        return Corpus((spec,), (_reader(path),), files=(path,))
     looks_like_hub = re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", spec) and not (
         path.suffix in READERS or spec.startswith(".") or Path(spec.split("/")[0]).exists()
     )

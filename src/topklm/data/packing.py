@@ -102,15 +102,20 @@ def pack(
     name: str,
     *,
     max_tokens: int | None = None,
+    content: str | None = None,
     report: Report = lambda done: None,
 ) -> Packed:
     """Tokenize a corpus into `directory` under `name`, or open what is already packed there.
 
-    max_tokens: stop after the document that reaches it; needed where the corpus is endless.
+    max_tokens: stop after the document that reaches it; needed where the corpus is endless. content: what the
+    corpus's files hold, see `Corpus.content`; packed text of other content is not taken for this one. Without
+    it the corpus's name decides.
     Interrupted at any point and called again, it goes on and ends with the same files. Raises
     CorpusError where the corpus has no document.
     """
     key = {"corpus": list(corpus.spec), "tokenizer": fingerprint(tokenizer), "limit": max_tokens}
+    if content is not None:
+        key["content"] = content
     try:
         done = Packed.open(directory, name)
         if done.about.get("key") == key:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..index.feature_index import FeatureIndex
-from ..index.store import directory_of
+from ..index.store import OWN, directory_of
 from ..training import Run
 from .held import Held, hold
 from .live import Full
@@ -72,9 +72,11 @@ class Workspace:
     @property
     def sources(self) -> list[str]:
         """The sources that have an index, the run's own neurons first."""
-        names = [path.parent.name for path in self.run.path.glob("index*/index.json")]
-        found = ["topk" if name == "index" else name.removeprefix("index-") for name in names]
-        return sorted(found, key=lambda name: (name != "topk", name))
+        others = [
+            path.parent.name.removeprefix("index-") for path in self.run.path.glob("index-*/index.json")
+        ]
+        own = [OWN] if (directory_of(self.run.path, OWN) / "index.json").is_file() else []
+        return own + sorted(others)
 
     def index(self, source: str = "topk") -> FeatureIndex:
         """Open the index of a source; one that was replaced is opened anew.
@@ -93,9 +95,7 @@ class Workspace:
 
         def open_it() -> FeatureIndex:
             index = FeatureIndex.open(directory)
-            weights = self.run.path / "model.safetensors"
-            newer = weights.is_file() and weights.stat().st_mtime > files[0].stat().st_mtime
-            if source == "topk" and newer and index.revision != self.run.revision:
+            if source == OWN and self.run.finished and index.revision != self.run.revision:
                 raise Missing(
                     "The index is of another model: the run was trained on since.",
                     f"topklm index {self.name}",

@@ -40,6 +40,12 @@ class Text(NamedTuple):
         return self.hashes.astype(np.float64) / 2**64 < share
 
     @property
+    def content(self) -> str | None:
+        """What the files held that it was packed from (`Corpus.content`); None where a run had it already."""
+        content = self.packed.about["key"].get("content")
+        return None if content is None else str(content)
+
+    @property
     def words(self) -> str:
         """Say for people what it is."""
         return ", ".join(self.spec)
@@ -78,6 +84,16 @@ def find_text(
     return _cut(_packed(held_out, tokenizer, directory, tokens, console), tokens, spec)
 
 
+def content_of(run: Run | None, data: str | Sequence[str] | None) -> str | None:
+    """Return what the files of a text hold by now, to compare with `Text.content`.
+
+    Raises CorpusError where they are gone.
+    """
+    if data is None and run is not None:
+        return held_out_corpus(run).content()
+    return load_corpus(data or (), part="validation").content()
+
+
 def spec_of(run: Run, data: str | Sequence[str] | None = None) -> list[str]:
     """Name the corpus of the text that `find_text` finds. data: as it was asked for."""
     spec = data or run.settings.validation or run.settings.data
@@ -106,7 +122,9 @@ def _packed(
 ) -> Packed:
     limit = DEFAULT_TOKENS if tokens is None and corpus.endless else tokens
     with counted(console, "packing", unit="tokens", total=limit) as report:
-        return pack(corpus, tokenizer, directory, "text", max_tokens=limit, report=report)
+        return pack(
+            corpus, tokenizer, directory, "text", max_tokens=limit, content=corpus.content(), report=report
+        )
 
 
 def _cut(packed: Packed, tokens: int | None, spec: list[str]) -> Text:

@@ -71,8 +71,12 @@ def prepare(
     """
     settings = run.settings
     if "corpus" in run.about:
-        parts = [Packed.open(run.path / "data", name) for name in ("train", "validation")]
-        return load_run_tokenizer(run), parts[0], parts[1]
+        tokenizer = load_run_tokenizer(run)
+        parts = [
+            _noted_part(run, name, place, tokenizer, say=say, console=console)
+            for place, name in enumerate(("train", "validation"))
+        ]
+        return tokenizer, parts[0], parts[1]
     if corpora is None:
         corpora = find_corpora(settings)
     if "tokenizer_sha256" in run.about:
@@ -105,6 +109,35 @@ def text_of_source(settings: TrainSettings) -> int:
 def settings_of(source: str) -> TrainSettings | None:
     """Return the settings of a pretrained model that is a run of ours."""
     return Run(source).settings if source and (Path(source) / "train.json").is_file() else None
+
+
+def _noted_part(
+    run: Run, name: str, place: int, tokenizer: Any, *, say: Say, console: Console | None
+) -> Packed:
+    """Open a part that the run trains on; damaged or gone, pack it anew from the same text.
+
+    Raises CorpusError where the text is gone too, or has changed.
+    """
+    noted = run.about["corpus"][name]["tokens_sha256"]
+    try:
+        part = Packed.open(run.path / "data", name)
+        problem = "is of another text"
+    except CorpusError as error:
+        part, problem = None, f"cannot be used ({error})"
+    if part is not None and part.about["tokens_sha256"] == noted:
+        return part
+    say(f"the packed {name} part {problem}: packing it again")
+    try:
+        corpus = find_corpora(run.settings)[place]
+    except CorpusError as error:
+        raise CorpusError(f"the packed {name} part {problem}, and its text is not here: {error}") from None
+    (run.path / "data" / f"{name}.json").unlink(missing_ok=True)  # what is there is not this text
+    part = _packed_part(run, name, corpus, tokenizer, console=console)
+    if part.about["tokens_sha256"] != noted:
+        raise CorpusError(
+            f"the packed {name} part was lost, and {', '.join(corpus.spec)} no longer gives the same text"
+        )
+    return part
 
 
 def _packed_part(run: Run, name: str, corpus: Corpus, tokenizer: Any, *, console: Console | None) -> Packed:

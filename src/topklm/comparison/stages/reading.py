@@ -1,14 +1,14 @@
 """C2: how readable features are, by one code for all sources, and what neither probe nor feature shows."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from ...concepts import all_stories
-from ...core.errors import InputError
+from ...core.errors import ColumnError, InputError
 from ...index.sources import NAMES
 from ..doubt import Concepts, doubt_rows, read_concepts, shared_layers
 from ..measuring import Settings, measure
@@ -23,14 +23,11 @@ DECIDES = (SOURCE,)
 def metrics(work: Work) -> Found:
     """Measure every source that the run has, in the run's own `metrics`."""
     settings = settings_of(work)
-    result = measure(
-        work.loaded.run,
-        settings,
-        sources=[*NAMES, *work.saes()],
-        twin=work.twin_path,
-        say=work.say,
-        console=work.console,
-    )
+    try:
+        result = _measured(work, settings)
+    except ColumnError as error:  # nobody asked for these labels
+        work.say(f"{error}; no such label is probed")
+        result = _measured(work, replace(settings, labels=None))
     concepts = concepts_of(result, work.run.path / FOLDER)
     notes = {
         "spec": result.corpus["spec"],
@@ -44,6 +41,17 @@ def metrics(work: Work) -> Found:
     }
     rows = [*kept_rows(result.rows), *doubt_rows(concepts, seed=work.seed, n_tokens=result.n_tokens)]
     return Found(rows, notes, dict(result.left_out))
+
+
+def _measured(work: Work, settings: Settings) -> Result:
+    return measure(
+        work.loaded.run,
+        settings,
+        sources=[*NAMES, *work.saes()],
+        twin=work.twin_path,
+        say=work.say,
+        console=work.console,
+    )
 
 
 def settings_of(work: Work) -> Settings:

@@ -1,7 +1,5 @@
 """What all stages share: the run, its twin, the budget, the text; and what a stage gives back."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -126,11 +124,9 @@ class Work:
     @cached_property
     def text(self) -> Text:
         """The packed held-out text."""
-        files = {name: one for name, one in self.files.items() if name != self.budget.lexicon}
-        version = "-" + hashlib.sha256(json.dumps(files).encode()).hexdigest()[:8] if files else ""
         return find_text(
             self.loaded.tokenizer,
-            self.directory / f"text{version}",
+            self.directory / "text",
             run=self.run,
             data=self.data,
             tokens=self.budget.tokens or 200_000,
