@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from matplotlib.ticker import EngFormatter
 
 from topklm import Run, load
 from topklm.core.files import read_json, write_text
@@ -139,6 +140,7 @@ def draw(group: "Group", path: Path) -> None:
         axes.axhline(first["original"], color="0.4", linewidth=0.8, label="the original")
         top = max(loss for name, points in curves.items() if name != "from scratch" for _, loss in points)
         axes.set_ylim(top=max(top, first["original"]) * 1.25)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.set_xlabel("tokens trained on")
         axes.set_ylabel("held-out loss, nats per token")
         axes.set_title(f"TopK put in, untrained: loss {first['inserted']:.2f}", loc="left")

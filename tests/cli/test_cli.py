@@ -16,7 +16,9 @@ import pytest
 from commands import as_json, printed
 from samples import sentences, tiny_settings
 from topklm.cli.main import main
-from topklm.training import PRESETS, Run
+from topklm.core.errors import InputError
+from topklm.data.corpus import is_held_out
+from topklm.training import PRESETS, Run, TrainSettings
 from topklm.training import train as train_run
 
 COMMAND = [sys.executable, "-m", "topklm"]
@@ -220,6 +222,32 @@ def test_a_bad_corpus_is_one_line(
         (tmp_path / name).write_bytes(content)
     line = fails(train(out=tmp_path, data=tmp_path / name), capsys)
     assert any(part in line for part in message.split("|"))
+
+
+def test_a_corpus_of_which_all_is_held_out_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = next(one for n in range(10_000) if is_held_out(one := f"Anna has {n} cats. " * 50))
+    (tmp_path / "one.jsonl").write_text(json.dumps({"text": text}) + "\n")
+    line = fails(train(out=tmp_path, data=tmp_path / "one.jsonl"), capsys)
+    assert "every document fell into the 2 % held out" in line
+
+
+def test_another_text_than_the_settings_file_names_has_its_own_held_out_part(
+    text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[TrainSettings] = []
+
+    def taking(settings: TrainSettings, *_: object, **__: object) -> None:
+        taken.append(settings)
+        raise InputError("enough")
+
+    monkeypatch.setattr("topklm.training.train", taking)
+    config = tmp_path / "settings.json"
+    config.write_text(json.dumps(tiny_settings(text_file, validation=["held.txt"]).as_json()))
+    for given in ([], ["--data", "other.txt"], ["--data", "other.txt", "--validation", "its.txt"]):
+        assert main(["train", "--config", str(config), "--out", str(tmp_path / "run"), *given]) == 2
+    assert [one.validation for one in taken] == [["held.txt"], None, ["its.txt"]]
 
 
 def test_parquet_without_text_says_its_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

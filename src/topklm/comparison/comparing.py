@@ -16,6 +16,7 @@ from rich.console import Console
 
 from ..core.errors import DiskFullError, InputError, Interrupted
 from ..core.files import (
+    LOCK,
     disk_full_is_said,
     existing,
     finite,
@@ -230,7 +231,7 @@ def writing(directory: Path) -> Iterator[None]:
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory} is a file; name a directory for the comparison")
     others = [] if not directory.is_dir() else [one.name for one in directory.iterdir()]
-    own = {name for name in others if name in (".lock", "stages") or name.split("-")[0] == "text"}
+    own = {name for name in others if name in (LOCK, "stages") or name.split("-")[0] == "text"}
     if others and "plan.json" not in others and set(others) - own:
         raise InputError(f"{directory} is not empty and holds no comparison; choose another directory")
     with disk_full_is_said(existing(directory)):

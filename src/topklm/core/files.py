@@ -17,6 +17,8 @@ from typing import Any
 from .errors import DiskFullError, InputError, Interrupted, RunError
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"
+"""A file by which one writer keeps others off a directory."""
 PARTIAL = ".partial-"
 """Prefix of what is still being written; whatever bears it after a crash may be deleted."""
 
@@ -159,9 +161,7 @@ def existing(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def locked(
-    directory: Path, *, shared: bool = False, wait: bool = False, name: str = ".lock"
-) -> Iterator[None]:
+def locked(directory: Path, *, shared: bool = False, wait: bool = False, name: str = LOCK) -> Iterator[None]:
     """Hold a directory against other writers. Raises RunError at once where another has it.
 
     shared: writers that agree among themselves may hold it together. wait: until it is free. name:

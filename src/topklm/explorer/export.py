@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import InputError
-from ..core.files import MANIFEST, PARTIAL, disk_full_is_said, read_json, seal, write_json, write_text
+from ..core.files import (
+    LOCK,
+    MANIFEST,
+    PARTIAL,
+    disk_full_is_said,
+    locked,
+    read_json,
+    seal,
+    write_json,
+    write_text,
+)
 from .links import Links
 from .pages import compare, neuron, neurons, overview, trace
 from .render import draw, shades
@@ -49,22 +59,34 @@ def export(
     directory.parent.mkdir(parents=True, exist_ok=True)
     with disk_full_is_said(directory.parent):
         partial = directory.with_name(PARTIAL + directory.name)
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        try:
-            _copy_assets(partial)
-            count = 0
-            for page in pages(workspace, neurons):
-                path = partial / page.path
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(page.text, encoding="utf-8")
-                count += 1
-            write_json(partial / ABOUT, {"format": FORMAT, "run": workspace.name, "pages": count})
-            seal(partial, directory)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(exist_ok=True)
+        with locked(partial):
+            try:
+                count = _write_pages(workspace, neurons, partial)
+                (partial / LOCK).unlink()
+                seal(partial, directory)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
     say(f"{count} pages")
     return directory / "index.html"
+
+
+def _write_pages(workspace: Workspace, neurons: int, directory: Path) -> int:
+    """Write all files of an export into a locked directory, in place of what a killed one left there."""
+    for path in directory.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+    _copy_assets(directory)
+    count = 0
+    for page in pages(workspace, neurons):
+        path = directory / page.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page.text, encoding="utf-8")
+        count += 1
+    write_json(directory / ABOUT, {"format": FORMAT, "run": workspace.name, "pages": count})
+    return count
 
 
 def pages(workspace: Workspace, count: int) -> Iterator[Page]:

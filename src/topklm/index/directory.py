@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.files import PARTIAL, disk_full_is_said, existing, interruption_is_said, locked
+from ..core.files import LOCK, PARTIAL, disk_full_is_said, existing, interruption_is_said, locked
 from ..features import FeatureSource
 from .format import ABOUT, WORK
 
@@ -46,7 +46,7 @@ def refuse_foreign(directory: Path) -> None:
     if not directory.is_dir():
         raise InputError(f"{directory} is a file; name a directory for the index")
     names = {path.name for path in directory.iterdir()}
-    rest = {name for name in names if name != ".lock" and not name.startswith(PARTIAL)}
+    rest = {name for name in names if name != LOCK and not name.startswith(PARTIAL)}
     if rest and not rest & {ABOUT, WORK}:
         raise InputError(f"{directory} is not empty and holds no index; choose another directory")
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.files import disk_full_is_said, existing, interruption_is_said, locked, remove_partial
+from ..core.files import LOCK, disk_full_is_said, existing, interruption_is_said, locked, remove_partial
 from .stored import PLAN, UNITS
 
 
@@ -21,7 +21,7 @@ def writing(directory: Path) -> Iterator[None]:
     is_new = not directory.exists()
     if not is_new and any(directory.iterdir()) and not (directory / PLAN).is_file():
         names = {path.name for path in directory.iterdir()}
-        if names - {".lock", "text", UNITS}:
+        if names - {LOCK, "text", UNITS}:
             raise InputError(f"{directory} is not empty and holds no trace; choose another directory")
     with disk_full_is_said(existing(directory)):
         (directory / UNITS).mkdir(parents=True, exist_ok=True)

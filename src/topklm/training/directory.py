@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..core.errors import InputError, RunError, StreamError
-from ..core.files import PARTIAL, disk_full_is_said, existing, locked, remove_partial, write_json
+from ..core.files import LOCK, PARTIAL, disk_full_is_said, existing, locked, remove_partial, write_json
 from ..core.processes import place
 from ..data.corpus import Corpus
 from .machine import Machine
@@ -72,7 +72,7 @@ def cleared_where_nothing_is_trained(out: Path, *, remove: bool) -> Iterator[Non
 
 def is_as_good_as_empty(directory: Path) -> bool:
     """Tell whether a directory holds only what a process leaves that is killed at its very start."""
-    return all(path.name == ".lock" or path.name.startswith(PARTIAL) for path in directory.iterdir())
+    return all(path.name == LOCK or path.name.startswith(PARTIAL) for path in directory.iterdir())
 
 
 def go_on(run: Run, held: ExitStack) -> bool:

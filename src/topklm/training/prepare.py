@@ -83,7 +83,10 @@ def prepare(
         tokenizer = load_run_tokenizer(run)
     else:
         say(f"tokenizer: {settings.tokenizer}, from {', '.join(settings.data)}")
-        tokenizer = load_tokenizer(settings.tokenizer, corpus=corpora[0])
+        try:
+            tokenizer = load_tokenizer(settings.tokenizer, corpus=corpora[0])
+        except CorpusError as error:
+            raise _with_its_cause(error, corpora[0]) from None
         tokenizer.model_max_length = settings.context
         tokenizer.save_pretrained(run.path)
         run.about["tokenizer_sha256"] = fingerprint(tokenizer)
@@ -140,6 +143,17 @@ def _noted_part(
     return part
 
 
+def _with_its_cause(error: CorpusError, training: Corpus) -> CorpusError:
+    """Say where a training corpus is empty because all of the text is held out."""
+    whole = replace(training, keep=None)
+    if "is empty" not in str(error) or next(whole.documents(), None) is None:
+        return error
+    return CorpusError(
+        "every document fell into the 2 % held out for validation: the corpus is too small; give more text, "
+        "or held-out text with --validation"
+    )
+
+
 def _packed_part(run: Run, name: str, corpus: Corpus, tokenizer: Any, *, console: Console | None) -> Packed:
     settings = run.settings
     limit = None
@@ -151,11 +165,13 @@ def _packed_part(run: Run, name: str, corpus: Corpus, tokenizer: Any, *, console
         with counted(console, f"packing {name}", unit="tokens", total=limit) as report:
             part = pack(corpus, tokenizer, run.path / "data", name, max_tokens=limit, report=report)
     except CorpusError as error:
-        if name == "validation" and settings.validation is None and "is empty" in str(error):
+        if name == "validation" and "is empty" in str(error) and settings.validation is None:
             raise CorpusError(
                 "no document fell into the 2 % held out for validation: the corpus is too small; "
                 "give held-out text with --validation"
             ) from None
+        if name == "train":
+            raise _with_its_cause(error, corpus) from None
         raise
     if len(part.tokens) < settings.context:
         raise CorpusError(
