@@ -11,8 +11,10 @@ import pytest
 
 from commands import printed
 from topklm.cli.main import main
+from topklm.core.errors import InputError, RunError
 from topklm.core.files import damage
 from topklm.explorer.workspace import Missing, Workspace
+from topklm.export.tools import new_directory
 from topklm.index import FeatureIndex, build_index
 from topklm.training import Run
 
@@ -205,6 +207,18 @@ def test_an_index_is_exported_whole(run: str, tool: str, tmp_path: Path, capsys:
     names = {"delphi": ["layers.0", "layers.1"], "neuronpedia": ["0-topk", "1-topk"]}
     assert sorted(path.name for path in places[tool].iterdir()) == names[tool]
     assert "exists already" in fails(capsys, "export", run, "--to", tool, "--out", str(out))
+
+
+def test_an_export_overwrites_nothing_that_came_meanwhile(run: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="has come to be"), new_directory(out) as directory:
+        (directory / "one").write_text("1")
+        with pytest.raises(RunError, match="another process is writing"), new_directory(out):
+            pass
+        out.mkdir()
+        (out / "mine.txt").write_text("mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
 
 
 def test_a_sampled_index_is_not_exported_to_delphi(trained: Run, tmp_path: Path, capsys: Capture) -> None:

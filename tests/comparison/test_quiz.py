@@ -149,6 +149,7 @@ def test_marking_everything_is_chance(made: tuple[str, dict[str, Any]], place: P
         ({"format": "topklm.quiz-answers/1", "quiz": "0" * 16, "answers": {}}, "holds no key of the quiz"),
         ({"format": "topklm.quiz-answers/1", "quiz": "../key", "answers": {}}, "holds no key of the quiz"),
         ({"answers": {"999": {"chosen": [1]}}}, "the answer '999' does not fit"),
+        ({"answers": {"00": {"chosen": [1]}}}, "the answer '00' does not fit"),
         ({"answers": {"0": {"chosen": [77]}}}, "the answer '0' does not fit"),
         ({"answers": {"0": {"chosen": "x"}}}, "the answer '0' does not fit"),
         ({"answers": [1]}, "answers is missing or no dict"),

@@ -156,6 +156,21 @@ def test_stopped_early_it_keeps_the_rows_that_were_there(
     assert read_sweep_result(out).rows == before.rows
 
 
+@pytest.mark.parametrize("rows", [[{}], [{"value": 1, "low": 0, "high": 2}], [3], 3])
+def test_a_damaged_result_is_said_and_made_anew(
+    swept: Path, text_file: Path, tmp_path: Path, rows: object
+) -> None:
+    out = tmp_path / "damaged"
+    shutil.copytree(swept, out)
+    before = read_sweep_result(out)
+    content = json.loads((out / "sweep.json").read_text())
+    (out / "sweep.json").write_text(json.dumps({**content, "rows": rows}))
+    with pytest.raises(InputError, match=r"sweep\.json is damaged"):
+        read_sweep_result(out)
+    run_sweep(asked(text_file), out)
+    assert [row[:3] for row in read_sweep_result(out).rows] == [row[:3] for row in before.rows]
+
+
 def test_another_sweeps_run_is_refused_before_anything_is_trained(
     swept: Path, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

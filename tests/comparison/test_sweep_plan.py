@@ -80,6 +80,7 @@ def test_no_two_runs_share_a_place_and_none_is_lost(
         ({"seeds": [1, 1]}, "seeds=[1, 1] is not allowed"),
         ({"seeds": ["a"]}, "seed"),
         ({"twins": "some"}, "twins='some' is not allowed"),
+        ({"include_base": "false"}, "include_base='false' is not allowed"),
         ({"include_base": False}, "there is nothing to train"),
     ],
 )

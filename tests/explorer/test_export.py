@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, expect
 from commands import printed
 from topklm.cli.main import main
 from topklm.core.errors import InputError, RunError
-from topklm.core.files import locked
 from topklm.explorer import Workspace
 from topklm.explorer import export as export_module
 from topklm.explorer.export import export
@@ -111,16 +110,24 @@ def test_the_command_writes_pages_and_says_where(
 
 
 @pytest.mark.slow
-def test_two_exports_into_one_directory_are_one_too_many(writable: Path, tmp_path: Path) -> None:
+def test_two_exports_into_one_directory_are_one_too_many(
+    writable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = tmp_path / "site"
     export(Workspace(writable), site, neurons=3)
     partial = tmp_path / ".partial-site"
     (partial / "neuron").mkdir(parents=True)  # of one that was killed
     (partial / "neuron" / "old.html").write_text("old")
-    with locked(partial), pytest.raises(RunError, match="another process is writing"):
+    sealing = export_module.seal
+
+    def meanwhile(*paths: Path) -> None:
+        with pytest.raises(RunError, match="another process is writing"):
+            export(Workspace(writable), site, neurons=7)
+        sealing(*paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export_module, "seal", meanwhile)
         export(Workspace(writable), site, neurons=5)
-    assert len(list(site.glob("neuron/*/*"))) == 3
-    export(Workspace(writable), site, neurons=5)
     assert len(list(site.glob("neuron/*/*"))) == 5
     assert not list(site.rglob("old.html"))
     assert not list(site.rglob(".lock"))

@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
 from topklm.core.errors import InputError
 from topklm.explorer.notes import Note, Notes
+from topklm.explorer.workspace import Missing, Workspace
 
 from .conftest import HARD, client_of
 
@@ -48,6 +50,32 @@ def test_a_note_of_no_neuron_is_refused(writable: Path) -> None:
     assert client.put("/api/v1/notes/L9/N3", json={"name": "x"}).status_code == 422
     assert client.put("/api/v1/notes/L0/F3", json={"name": "x"}).status_code == 422
     assert not (writable / "notes.json").exists()
+
+
+def test_a_control_bears_no_names(writable: Path) -> None:
+    shutil.copytree(writable / "index", writable / "index-random")
+    client = client_of(writable)
+    client.put("/api/v1/notes/L0/N3", json={"name": "CATNAME"})
+    assert "CATNAME" in client.get("/neuron/L0/N3").text
+    assert "CATNAME" not in client.get("/neuron/L0/N3?source=random").text
+    assert client.get("/api/v1/features/L0/N3").json()["note"]["name"] == "CATNAME"
+    assert client.get("/api/v1/features/L0/N3?source=random").json()["note"]["name"] == ""
+    assert client.get("/api/v1/features?named=1").json()["total"] == 1
+    assert client.get("/api/v1/features?named=1&source=random").json()["total"] == 0
+
+
+def test_a_condition_reaches_no_other(client: TestClient) -> None:
+    asked = {"where": "density > 0) or (density >= 0", "layer": 1}
+    assert client.get("/api/v1/features", params=asked).status_code == 422
+
+
+def test_an_index_is_of_another_model_as_soon_as_the_weights_are(writable: Path) -> None:
+    workspace = Workspace(writable)
+    workspace.index()
+    weights = writable / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(Missing, match="another model"):
+        workspace.index()
 
 
 def test_notes_outlive_the_index(writable: Path) -> None:

@@ -475,6 +475,15 @@ def test_by_default_the_runs_own_validation_text_is_indexed_into_the_run(
     assert build_index(run, effects=False).n_tokens == index.n_tokens
 
 
+def test_a_run_whose_text_is_gone_is_indexed_as_far_as_it_has_it(text_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "held_out.txt"
+    path.write_text(text_file.read_text())
+    run = train(tiny_settings(text_file, validation=[str(path)], tokens=256), tmp_path / "run")
+    path.unlink()
+    whole = build_index(run, tokens=10**6)
+    assert whole.n_tokens == run.about["corpus"]["validation"]["tokens"]
+
+
 def test_a_source_without_a_run_needs_text_and_directory(trained: Run, tmp_path: Path) -> None:
     source = source_of(trained)
     with pytest.raises(InputError, match="name a directory"):

@@ -103,6 +103,7 @@ def test_the_command_lines_form() -> None:
         ({"set_to": "nanx"}, "set_to='nanx' is no strength"),
         ({"set_to": "lots"}, "set_to='lots' is no strength"),
         ({"set_to": True}, "set_to=True is no strength"),
+        ({"set_to": 10**400}, "is no strength"),
         ({"scale": "2x"}, "scale='2x' is a factor already; write scale=2"),
         ({"ablate": 1}, "ablate=1 is neither true nor false"),
         ({"set_to": 1, "positions": "late"}, "positions='late' are none; give all, prompt, generated"),

@@ -213,6 +213,28 @@ def test_a_finished_trace_is_only_read(
     assert contents(traced.path) == before
 
 
+def test_a_trace_stopped_after_its_units_were_remade_is_summed_up_anew(
+    trained: Run, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.path, run)
+    options: dict[str, Any] = {"data": str(text_file), "tokens": 1500}
+    train(tiny_settings(text_file, dense=True), run / "twin")
+    first = trace(run, **options).about
+    shutil.rmtree(run / "twin")
+    train(tiny_settings(text_file, dense=True, lr=5e-3), run / "twin")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(build, "summarise", stop)
+        trace(run, **options)
+    again = trace(run, **options).about
+    fresh = trace(run, **options, out=tmp_path / "fresh").about
+    assert again == fresh != first
+
+
 def test_missing_and_damaged_checkpoints_are_named_and_skipped(
     twinned: Path, text_file: Path, tmp_path: Path
 ) -> None:

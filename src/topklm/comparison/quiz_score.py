@@ -56,7 +56,7 @@ def score_quiz(answers: Path, keys: Path) -> dict[str, Any]:
 
 def _checked(number: str, answer: Any, questions: list[Any], path: Path) -> tuple[Any, list[int], str]:
     try:
-        question = questions[int(number)] if int(number) >= 0 else None
+        question = questions[int(number)] if number == str(int(number)) and int(number) >= 0 else None
         chosen, text = [int(one) for one in answer["chosen"]], str(answer.get("text", ""))
     except (ValueError, IndexError, KeyError, TypeError, AttributeError):
         question = None

@@ -188,7 +188,10 @@ def read_sweep_result(out: Path | str) -> SweepResult:
     content = read_json(path) if path.is_file() else None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{out} holds no sweep; 'topklm sweep FILE --out DIR' makes one")
-    return SweepResult([SweepRow(**as_row(row)) for row in content["rows"]], content["failed"])
+    try:
+        return SweepResult([SweepRow(**as_row(row)) for row in content["rows"]], content["failed"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error}") from None
 
 
 def refuse_other(place: Path, planned: Planned) -> None:

@@ -96,7 +96,10 @@ def as_sweep(content: Mapping[str, Any]) -> Sweep:
     twins = content.get("twins", "none")
     if twins not in TWINS:
         raise InputError(f"twins={twins!r} is not allowed; choose one of {', '.join(TWINS)}")
-    variants = _variants(mappings, include_base=bool(content.get("include_base", True)))
+    include_base = content.get("include_base", True)
+    if not isinstance(include_base, bool):
+        raise InputError(f"include_base={include_base!r} is not allowed; choose true or false")
+    variants = _variants(mappings, include_base=include_base)
     base = dict(mappings["base"])
     if "seed" in base:
         raise InputError("base has a seed; name seeds with seeds: [0, 1]")

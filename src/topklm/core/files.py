@@ -124,6 +124,35 @@ def seal(partial: Path, final: Path) -> None:
         partial.rename(final)
 
 
+@contextlib.contextmanager
+def new_partial(final: Path) -> Iterator[Path]:
+    """Yield an empty directory beside `final`, to be filled and sealed; nothing is left of it otherwise.
+
+    Raises RunError at once where another process fills it.
+    """
+    partial = final.with_name(PARTIAL + final.name)
+    partial.mkdir(exist_ok=True)
+    handle = os.open(partial, os.O_RDONLY)  # the directory is its own lock: no file of it may stay
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken = not os.path.samestat(os.fstat(handle), partial.stat())  # sealed in between
+        except OSError:
+            taken = True
+        if taken:
+            raise RunError(f"another process is writing to {final}; wait for it or choose another directory")
+        try:
+            for path in partial.iterdir():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            yield partial
+        finally:
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(handle), partial.stat()):
+                    shutil.rmtree(partial, ignore_errors=True)
+    finally:
+        os.close(handle)
+
+
 def damage(directory: Path, *, required: Iterable[str] = ()) -> str | None:
     """Say what is wrong with a sealed directory, or None where every file is as it was written.
 

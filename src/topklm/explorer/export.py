@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 
 from ..core.errors import InputError
 from ..core.files import (
-    LOCK,
     MANIFEST,
-    PARTIAL,
     disk_full_is_said,
-    locked,
+    new_partial,
     read_json,
     seal,
     write_json,
@@ -57,27 +55,15 @@ def export(
     directory = Path(directory).absolute()
     _check_place(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with disk_full_is_said(directory.parent):
-        partial = directory.with_name(PARTIAL + directory.name)
-        partial.mkdir(exist_ok=True)
-        with locked(partial):
-            try:
-                count = _write_pages(workspace, neurons, partial)
-                (partial / LOCK).unlink()
-                seal(partial, directory)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+    with disk_full_is_said(directory.parent), new_partial(directory) as partial:
+        count = _write_pages(workspace, neurons, partial)
+        seal(partial, directory)
     say(f"{count} pages")
     return directory / "index.html"
 
 
 def _write_pages(workspace: Workspace, neurons: int, directory: Path) -> int:
-    """Write all files of an export into a locked directory, in place of what a killed one left there."""
-    for path in directory.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != LOCK:
-            path.unlink()
+    """Write all files of an export; return how many are pages."""
     _copy_assets(directory)
     count = 0
     for page in pages(workspace, neurons):

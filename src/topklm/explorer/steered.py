@@ -66,7 +66,7 @@ def make_ready(
     line = _line(source, prompt, options)
     judge = judge_for(workspace.run) if concept else None
     if judge is not None and concept not in judge.labeller.names:
-        raise InputError(f"there is no concept {concept[:60]!r}; GET /api/v1/steer/concepts lists them")
+        raise InputError(f"there is no concept {concept[:60]!r}; GET steer/concepts lists them")
     edited = next((edits for edits in ways if edits), None)
     return Writing(
         prompt=prompt,

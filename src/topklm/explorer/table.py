@@ -5,6 +5,8 @@ from urllib.parse import urlencode
 
 from ..core.errors import InputError
 from ..index.feature_index import FeatureIndex
+from ..index.store import OWN
+from ..index.where import parse
 from .notes import Note
 from .workspace import Workspace
 
@@ -64,7 +66,12 @@ def condition(index: FeatureIndex, asked: Asked, notes: dict[str, Note]) -> str 
         raise InputError(f"the index has no layer {unknown[0]}; it holds the layers {known}")
     if asked.status and asked.status not in STATUSES:
         raise InputError(f"status {asked.status[:20]!r} is none of {', '.join(STATUSES)}")
-    parts = [f"({asked.where})"] if asked.where.strip() else []
+    parts = []
+    if asked.where.strip():
+        parse(
+            asked.where, index.columns
+        )  # by itself: what it leaves open must not reach the other conditions
+        parts.append(f"({asked.where})")
     if asked.layer:
         parts.append(f"site in ({', '.join(map(str, asked.layer))})")
     if asked.status:
@@ -87,7 +94,7 @@ def rows_of(workspace: Workspace, asked: Asked, *, limit: int = PAGE) -> Table:
     if asked.q.strip() and asked.concept:
         raise InputError("search for a word or for a concept, not for both")
     index = workspace.index(asked.source)
-    notes = workspace.notes.all()
+    notes = workspace.notes.all() if asked.source == OWN else {}  # a control bears no names
     where = condition(index, asked, notes)
     start = (max(1, asked.page) - 1) * limit
     message = ""
@@ -110,7 +117,7 @@ def rows_of(workspace: Workspace, asked: Asked, *, limit: int = PAGE) -> Table:
         {
             **row,
             "top_tokens": top[row["feature"]][:SHOWN_TOKENS],
-            "note": notes.get(row["feature"], Note()) if asked.source == "topk" else Note(),
+            "note": notes.get(row["feature"], Note()),
         }
         for row in rows
     ]

@@ -17,7 +17,7 @@ from ..index.store import OWN, directory_of
 from ..training import Run
 from .held import Held, hold
 from .live import Full
-from .notes import Notes
+from .notes import Note, Notes
 
 if TYPE_CHECKING:
     from ..comparison.outcome import Comparison
@@ -92,6 +92,8 @@ class Workspace:
             )
         directory = directory_of(self.run.path, source)
         files = [directory / name for name in INDEX_FILES]
+        if source == OWN:
+            files.append(self.run.path / "model.safetensors")
 
         def open_it() -> FeatureIndex:
             index = FeatureIndex.open(directory)
@@ -103,6 +105,10 @@ class Workspace:
             return index
 
         return self._current(f"index {source}", files, open_it)
+
+    def note_of(self, feature: str, source: str = OWN) -> Note:
+        """Return what people wrote of a feature: of the run's own neurons alone, a control bears no names."""
+        return self.notes.of(feature) if source == OWN else Note()
 
     def corpus(self, about: dict[str, Any]) -> str:
         """Say in words of which text an index or a trace is, given what it says of itself."""

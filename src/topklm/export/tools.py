@@ -3,7 +3,6 @@
 A tool that needs the model, not an index, gets a function of its own beside `export_index`.
 """
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.files import PARTIAL, disk_full_is_said, seal
+from ..core.files import disk_full_is_said, new_partial, seal
 from ..index import FeatureIndex
 from ..reports.card import Card
 from .delphi import Firings, write_hookpoint
@@ -53,15 +52,11 @@ def new_directory(out: Path) -> Iterator[Path]:
         raise InputError(f"{out} exists already; choose another --out, or delete it")
     if not out.absolute().parent.is_dir():
         raise InputError(f"there is no directory {out.absolute().parent}; make it first")
-    partial = out.with_name(PARTIAL + out.name)
-    shutil.rmtree(partial, ignore_errors=True)
-    with disk_full_is_said(out):
-        partial.mkdir()
-        try:
-            yield partial
-            seal(partial, out)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    with disk_full_is_said(out), new_partial(out) as partial:
+        yield partial
+        if out.exists():
+            raise InputError(f"{out} has come to be while the export was written; choose another --out")
+        seal(partial, out)
 
 
 def to_delphi(request: Request, directory: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from ..concepts import Sources
-from ..core.errors import InputError
+from ..core.errors import CorpusError, InputError
 from ..core.progress import counted
 from ..data import Corpus, Packed, load_corpus, pack
 from ..data.corpus import validation_files
@@ -78,9 +78,14 @@ def find_text(
     own = _own_validation(run)
     if own is not None and (tokens is None or len(own.tokens) >= tokens):
         return _cut(own, tokens, spec)
-    if own is not None and not held_out_corpus(run).endless:
+    try:
+        held_out = held_out_corpus(run)
+    except CorpusError:
+        if own is None:
+            raise
+        return _cut(own, tokens, spec)  # there is no more of it here
+    if own is not None and not held_out.endless:
         return _cut(own, tokens, spec)  # there is no more of it
-    held_out = held_out_corpus(run)
     return _cut(_packed(held_out, tokenizer, directory, tokens, console), tokens, spec)
 
 

@@ -41,9 +41,13 @@ class Settings:
         if not self.strengths or not all(0 < one <= 1000 for one in self.strengths):
             said = ", ".join(f"{one:g}" for one in self.strengths) or "none"
             raise InputError(f"strengths {said} are not allowed; give numbers above 0 and at most 1000")
+        if len({f"{one:g}" for one in self.strengths}) < len(self.strengths):
+            raise InputError("strengths are not allowed twice; give each once, different in six digits")
         if self.action not in ("set_to", "add"):
             raise InputError(f"action={self.action!r} is not allowed; choose set_to or add")
-        if self.temperature <= 0:
+        if not 1e-3 <= self.temperature <= 1e3:
             raise InputError(
-                f"temperature={self.temperature} is not allowed; texts must differ: choose above 0"
+                f"temperature={self.temperature} is not allowed; texts must differ: choose 0.001 to 1000"
             )
+        if self.seed >= 2**63:
+            raise InputError(f"seed={self.seed} is not allowed; choose 0..2**63 - 1")

@@ -5,6 +5,8 @@ codes are held: those of the final checkpoint, of the next one, and of the one a
 and called again, it goes on with the units that are whole, and ends with the same files.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -250,12 +252,18 @@ class _Trace:
         """The steps to be traced, by source."""
         return {name: usable for group, usable in self.groups for name in group.names}
 
+    def units_digest(self) -> str:
+        """Return a SHA-256 of what decides all units: one that was made anew is another."""
+        keys = [_keys(group, usable, place) for group, usable in self.groups for place in range(len(usable))]
+        return hashlib.sha256(json.dumps(keys).encode()).hexdigest()
+
     def is_summed_up(self) -> bool:
         """Tell whether trace.json is there and sums up just these sources, by this version of topklm."""
         path = self.directory / ABOUT
         there = read_json(path) if path.is_file() else None
         here = {
             "topklm": __version__,
+            "units": self.units_digest(),
             "sources": self.sources,
             "skipped": self.skipped,
             "left_out": self.left_out,
@@ -278,6 +286,7 @@ class _Trace:
             "layers": self.make_layers([one["site"] for one in content["sites"]]),
             "skipped": self.skipped,
             "left_out": self.left_out,
+            "units": self.units_digest(),
         }
         write_json(self.directory / ABOUT, content)
 

@@ -47,7 +47,7 @@ def card(workspace: Explored, layer: str, name: str, source: Source = "topk") ->
         **finite(asdict(index.card(found))),
         "corpus": workspace.corpus(index.about),
         "concepts": index.concepts_of(found),
-        "note": workspace.notes.of(str(found))._asdict(),
+        "note": workspace.note_of(str(found), source)._asdict(),
     }
 
 

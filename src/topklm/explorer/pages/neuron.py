@@ -80,7 +80,7 @@ def content(workspace: Workspace, feature: str, source: str = "topk") -> dict[st
         "scale": scale(card),
         "bars": bars(card.histogram_counts),
         "concepts": index.concepts_of(found)[:10],
-        "note": workspace.notes.of(str(found)),
+        "note": workspace.note_of(str(found), source),
         "saved": False,
         "traced": source == "topk" and workspace.traced,
         "life": None,
