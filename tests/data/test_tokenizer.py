@@ -1,6 +1,10 @@
 """What tokens stand for, byte by byte."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
@@ -8,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from samples import sentences
 from topklm.data.tokenizer import BOUNDARY, encode_documents, token_bytes, train_tokenizer, vocabulary_size
+from topklm.evaluation.generation import write_many
 
 TOKENIZER = train_tokenizer([*sentences(60), "naïve café 日本 🎉"], 320)
 BYTES = token_bytes(TOKENIZER)
@@ -46,6 +51,28 @@ def test_a_sentencepiece_tokenizer_keeps_its_spaces_and_bytes() -> None:
     found = token_bytes(tokenizer)
     ids = tokenizer("dog dog é", add_special_tokens=False)["input_ids"]
     assert b"".join(found[token] for token in ids) == " dog dog é".encode()
+
+
+def test_what_is_written_keeps_its_space_and_ends_before_the_next_document() -> None:
+    """Packing puts only the first token between documents, also where the last is another one."""
+    tokenizer = sentencepiece_like()
+    tokenizer.add_special_tokens({"eos_token": "</s>"})
+    dog = tokenizer("dog", add_special_tokens=False)["input_ids"]
+    asked: dict[str, Any] = {}
+
+    def generate(input_ids: torch.Tensor, **options: Any) -> torch.Tensor:
+        asked.update(options)
+        more = torch.tensor([[*dog, tokenizer.bos_token_id, *dog]])
+        return torch.cat([input_ids, more.expand(len(input_ids), -1)], 1)
+
+    model = SimpleNamespace(
+        config=SimpleNamespace(max_position_embeddings=99),
+        device=torch.device("cpu"),
+        generate=generate,
+        generation_config=SimpleNamespace(eos_token_id=tokenizer.eos_token_id),
+    )
+    assert write_many(model, tokenizer, "dog dog", 2) == [" dog", " dog"]
+    assert asked["eos_token_id"] == [tokenizer.bos_token_id, tokenizer.eos_token_id]
 
 
 @pytest.mark.parametrize("word", ["dog", "ab"])

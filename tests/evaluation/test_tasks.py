@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from samples import SHAPE
+from topklm.cli.main import main
 from topklm.core.errors import InputError
 from topklm.evaluation import harness
 from topklm.evaluation.harness import Score, TaskResult, difference, run_tasks
@@ -182,6 +183,11 @@ def test_a_paired_difference_counts_a_pair_once() -> None:
     unpaired = difference(result(ones), other, "acc")
     assert not unpaired.paired
     assert unpaired.stderr == pytest.approx(np.hypot(0.1, 0.2))
+
+
+def test_a_task_beside_its_group_is_refused(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", str(trained.path), "--tasks", "stories,stories_tense", "--limit", "2"]) == 2
+    assert "name each task once" in capsys.readouterr().err
 
 
 def test_an_unknown_task_names_the_nearest(directory: Path, trained: Run) -> None:

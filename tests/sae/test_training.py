@@ -273,6 +273,7 @@ def test_quality_stands_beside_posthoc_topk_and_the_neurons(
         (["--k", "33"], "k=33 exceeds the 32 latents"),
         (["--tokens", "10"], "tokens=10 is not allowed"),
         (["--lr", "0"], "lr=0.0 is not allowed"),
+        (["--threads", "-1"], "threads=-1 is not allowed"),
     ],
 )
 def test_bad_options_are_said_before_anything_is_written(

@@ -350,6 +350,17 @@ def test_what_is_not_there_is_said_at_once(
     assert "leave out SOURCE" in capsys.readouterr().err
 
 
+def test_what_is_no_conversion_is_not_gone_on_with_as_one(
+    trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run"
+    shutil.copytree(trained.path, path)
+    (path / "model.safetensors").unlink()
+    assert main(["convert", "--resume", "--out", str(path)]) == 2
+    assert "is no conversion" in capsys.readouterr().err
+    assert not (path / "model.safetensors").exists()
+
+
 def test_sizes_that_do_not_fit_are_said(
     llama: Path, twin: Run, trained: Run, text_file: Path, tmp_path: Path, capsys: Any
 ) -> None:

@@ -212,7 +212,7 @@ def test_a_damaged_checkpoint_is_named_and_skipped_for_the_one_before(
     assert weights(run) == weights(trained)
 
 
-@pytest.mark.parametrize("lost", ["damaged", "gone"])
+@pytest.mark.parametrize("lost", ["damaged", "garbled", "gone"])
 def test_a_packed_part_that_is_lost_is_packed_again_from_the_same_text(
     trained: Run,
     text_file: Path,
@@ -226,6 +226,8 @@ def test_a_packed_part_that_is_lost_is_packed_again_from_the_same_text(
     tokens = path / "data" / "train.tokens"
     if lost == "damaged":
         tokens.write_bytes(tokens.read_bytes()[:-2])
+    elif lost == "garbled":
+        (path / "data" / "train.json").write_text("{ not json")
     else:
         shutil.rmtree(path / "data")
     kept = text.read_bytes()

@@ -110,6 +110,8 @@ def convert(
         "threads": threads,
     }
     changes = {name: value for name, value in named.items() if value is not None and value != []}
+    if resume:
+        refuse_no_conversion(out)
     run = (
         resume_run(out, given={**changes, "SOURCE": source or None, "gguf_file": gguf_file or None})
         if resume
@@ -121,6 +123,14 @@ def convert(
     else:
         put("\n".join(table(content)))
         say(f"done: {run.path}; try: topklm index {run.path}")
+
+
+def refuse_no_conversion(out: Path) -> None:
+    """Raise InputError where a run that is to be gone on with began from no other model."""
+    from ..training import Run
+
+    if (out / "train.json").is_file() and not Run(out).settings.source:
+        raise InputError(f"{out} is no conversion; go on with it by: topklm train --resume --out {out}")
 
 
 def _started(out: Path, source: str | None, gguf_file: str | None, changes: dict[str, Any]) -> Any:

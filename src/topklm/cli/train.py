@@ -202,8 +202,6 @@ def start_run(out: Path, changes: dict[str, Any], *, preset: str | None, config:
         if config is not None
         else training.preset("tiny" if preset is None else preset)
     )
-    if "data" in changes:
-        changes = {"validation": None, **changes}  # that of the other text is not this one's
     return training.train(replaced(settings, changes), out, say=say, console=error_console())
 
 

@@ -47,15 +47,25 @@ def write_many(
     seed: int = 0,
 ) -> list[str]:
     """Continue `prompt` in `count` ways at once; as `write` otherwise."""
+    ids = encode_prompt(tokenizer, prompt)
     written = continue_ids(
         model,
         tokenizer,
-        [encode_prompt(tokenizer, prompt)] * count,
+        [ids] * count,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         seed=seed,
     )
-    return [str(text) for text in tokenizer.batch_decode(written, skip_special_tokens=True)]
+    return [_after(tokenizer, ids, one) for one in written]
+
+
+def _after(tokenizer: Any, prompt: list[int], written: list[int]) -> str:
+    """Decode what was written as it stands after its prompt, for a tokenizer may drop a leading space."""
+    whole = tokenizer.decode([*prompt, *written], skip_special_tokens=True)
+    before = tokenizer.decode(prompt, skip_special_tokens=True)
+    if whole.startswith(before):
+        return str(whole[len(before) :])
+    return str(tokenizer.decode(written, skip_special_tokens=True))
 
 
 def continue_ids(
@@ -76,15 +86,16 @@ def continue_ids(
     sampling: dict[str, Any] = {"do_sample": False}
     if temperature > 0:
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0}
+    ends = _ends(model, tokenizer)
     devices = [model.device] if model.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.no_grad():
         torch.manual_seed(seed)
         output = model.generate(
             **_padded(model, tokenizer, prompts),
             max_new_tokens=min(max_new_tokens, context - length),
+            eos_token_id=sorted(ends) or None,
             **sampling,
         )
-    ends = _ends(model)
     return [_until(row, ends) for row in output[:, length:].tolist()]
 
 
@@ -139,7 +150,7 @@ def continue_live(
             seed=line.seed,
         )
     room = [min(line.max_new_tokens, context - len(line.prompt)) for line in lines]
-    choice = _Choice(lines, room, _ends(model), told)
+    choice = _Choice(lines, room, _ends(model, tokenizer), told)
     with torch.no_grad():
         model.generate(
             **_padded(model, tokenizer, [line.prompt for line in lines]),
@@ -214,10 +225,12 @@ def _padded(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]]) -> dic
     }
 
 
-def _ends(model: Any) -> set[int]:
-    """Return the tokens that end a text."""
+def _ends(model: Any, tokenizer: Any) -> set[int]:
+    """Return the tokens that end a text: the model's, and what packing puts before the next document."""
     ends = model.generation_config.eos_token_id
-    return set() if ends is None else {ends} if isinstance(ends, int) else set(ends)
+    found = set() if ends is None else {ends} if isinstance(ends, int) else set(ends)
+    boundary = boundary_id(tokenizer)
+    return found if boundary is None else found | {boundary}
 
 
 def _until(ids: list[int], ends: set[int]) -> list[int]:

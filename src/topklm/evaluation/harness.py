@@ -92,6 +92,10 @@ def run_tasks(
             results: Any = simple_evaluate(
                 wrapped, tasks=loaded, task_manager=manager, limit=limit, bootstrap_iters=1000
             )
+        except ValueError as error:
+            if not str(error).startswith("Duplicate task"):
+                raise
+            raise InputError(f"{_line(error)}; name each task once") from None
         except AssertionError:  # lm-eval's only word for a continuation that does not fit
             raise InputError(
                 f"an item of {', '.join(names)} does not fit the model's context of "

@@ -124,7 +124,8 @@ def model_of(loaded: Loaded, twin: Path | str | None = None) -> Loaded:
 
 def names_of(run: Run) -> list[str]:
     """List the SAEs trained for a run, by name."""
-    return sorted(path.parent.name for path in (run.path / FOLDER).glob(f"*/{ABOUT}"))
+    found = [path.parent.name for path in (run.path / FOLDER).glob(f"*/{ABOUT}")]
+    return sorted(name for name in found if not name.startswith(PARTIAL))
 
 
 def source_of_run(

@@ -70,6 +70,8 @@ def train_saes(
     settings, is kept. Raises InputError where the settings do not fit the model, or other SAEs lie in `out`,
     TrainingError on a loss that is not finite, Interrupted after Ctrl-C.
     """
+    if not 0 <= threads <= 1024:
+        raise InputError(f"threads={threads} is not allowed; choose 0..1024")
     text = model.config.get_text_config()
     settings.check(depth=depth_of(model), stream=int(text.hidden_size))
     saelens()

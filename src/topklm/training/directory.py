@@ -1,5 +1,6 @@
 """The beginning and the end of a run's directory: made, locked, gone on with, tidied."""
 
+import contextlib
 import importlib.metadata
 import os
 import shutil
@@ -63,10 +64,12 @@ def cleared_where_nothing_is_trained(out: Path, *, remove: bool) -> Iterator[Non
             for path in out.iterdir():
                 if path.is_dir():
                     shutil.rmtree(path)
-                else:
+                elif path.name != LOCK:
                     path.unlink()
+            (out / LOCK).unlink(missing_ok=True)  # last: until then nobody else may begin
             if remove:
-                out.rmdir()
+                with contextlib.suppress(OSError):  # somebody has begun
+                    out.rmdir()
         raise
 
 

@@ -125,7 +125,7 @@ def _noted_part(
     try:
         part = Packed.open(run.path / "data", name)
         problem = "is of another text"
-    except CorpusError as error:
+    except InputError as error:
         part, problem = None, f"cannot be used ({error})"
     if part is not None and part.about["tokens_sha256"] == noted:
         return part

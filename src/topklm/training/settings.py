@@ -226,12 +226,15 @@ class TrainSettings:
 def replaced(settings: TrainSettings, changes: Mapping[str, Any]) -> TrainSettings:
     """Replace settings by name. n_nontopk and topk_layers say one thing, so whichever is given decides.
 
+    Another text does not keep the held-out text of the one before.
     Raises InputError where both are given, or a value is not allowed.
     """
     if changes.get("n_nontopk") is not None and changes.get("topk_layers") is not None:
         raise InputError("give n_nontopk or topk_layers, not both: they say the same thing")
     if changes.get("n_nontopk") is not None:
         changes = {**changes, "topk_layers": None}
+    if "data" in changes:
+        changes = {"validation": None, **changes}
     return replace(settings, **changes)
 
 
