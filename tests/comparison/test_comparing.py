@@ -181,6 +181,9 @@ def test_several_seeds_stand_side_by_side(
     assert found.seeds == [0, 1]
     assert {row.seed for row in found.rows} == {0, 1}
     assert read_comparison(tmp_path / "both").seeds == [0, 1]
+    with pytest.raises(InputError, match="holds a comparison of other runs"):
+        compare([other, plain], **asked)
+    assert read_comparison(tmp_path / "both").seeds == [0, 1]
     assert read_comparison(plain).seeds == [0]
 
 

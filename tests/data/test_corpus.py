@@ -55,6 +55,27 @@ def test_parquet_gives_text_and_labels(tmp_path: Path) -> None:
     assert [(document.text, dict(document.labels)) for document in documents] == [("one", {"title": "T"})]
 
 
+def test_parquet_text_is_text_however_arrow_stores_it(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "text": pa.array(["one", "two"]).dictionary_encode(),
+            "kind": pa.array(["a", "b"]).dictionary_encode(),
+            "view": pa.array(["c", "d"], pa.string_view()),
+            "n": pa.array([1, 2]).dictionary_encode(),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    found = list(load_corpus(str(tmp_path / "a.parquet")).documents())
+    assert found == [("one", {"kind": "a", "view": "c"}), ("two", {"kind": "b", "view": "d"})]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes("\ufeff<|endoftext|>\nOne.\n<|endoftext|>\nTwo.".encode())
+    (tmp_path / "a.jsonl").write_bytes('\ufeff{"text": "One."}\n'.encode())
+    assert texts(str(tmp_path / "a.txt")) == ["One.", "Two."]
+    assert texts(str(tmp_path / "a.jsonl")) == ["One."]
+
+
 def test_several_corpora_are_read_one_after_the_other(tmp_path: Path) -> None:
     for name in ("b", "a"):
         (tmp_path / f"{name}.txt").write_text(name)

@@ -182,6 +182,9 @@ def test_an_unfinished_training_is_not_mixed_with_another(
         train_run_saes(path, sites=(1,), **SMALL)
     with pytest.raises(InputError, match="unfinished training of SAEs with other settings"):
         train_run_saes(path, sites=(0,), **SMALL)
+    moved = path.rename(path.with_name("moved"))
+    with pytest.raises(Interrupted):  # it goes on, and is killed again
+        train_run_saes(moved, sites=(1,), **SMALL)
 
 
 def test_a_loss_that_is_not_finite_is_said(paired: Path, tmp_path: Path) -> None:

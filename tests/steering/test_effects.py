@@ -15,7 +15,7 @@ from topklm.index import FeatureIndex
 from topklm.model import TopKLMForCausalLM
 from topklm.steering import Edit, effect, steer
 from topklm.steering.carry import carried
-from topklm.steering.effects import firing_contexts, last_token_probabilities, mass_rises
+from topklm.steering.effects import CONTEXT_TOKENS, firing_contexts, last_token_probabilities, mass_rises
 from topklm.training import Loaded, load
 
 
@@ -64,6 +64,20 @@ def test_ablation_is_measured_where_the_feature_fires(loaded: Loaded, own_index:
             edited = loaded.model(contexts).logits.log_softmax(-1)[:, :-1]
     kl = (plain.exp() * (plain - edited)).sum(-1)[fired].mean()
     assert found.kl.value == pytest.approx(float(kl), rel=1e-3, abs=1e-7)
+
+
+def test_no_context_is_longer_than_the_models(loaded: Loaded, own_index: FeatureIndex) -> None:
+    longest = loaded.model.config.max_position_embeddings
+    seen: list[int] = []
+    handle = loaded.model.model.register_forward_pre_hook(
+        lambda module, arguments, options: seen.append(options["input_ids"].shape[1]), with_kwargs=True
+    )
+    try:
+        found = effect(loaded, busiest(own_index), strengths=["2x"])
+    finally:
+        handle.remove()
+    assert max(seen) == longest < CONTEXT_TOKENS
+    assert found.ablation.n_tokens > 0
 
 
 def test_by_default_the_contexts_are_the_indexs_and_hold_firings(

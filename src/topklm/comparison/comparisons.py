@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from ..core.errors import InputError
-from ..core.files import write_json
+from ..core.files import read_json, write_json
 from ..core.stats import Estimate
 from ..tracing.runs import compare_runs
 from ..tracing.stored import ABOUT
@@ -67,10 +67,26 @@ def compare(
         parts.append(compare_run(run, **shared, **how))
     directory = opened[0].path / FOLDER / SEEDS if out is None else Path(out)
     with writing(directory):
-        write_json(directory / "plan.json", {"format": PLAN, "runs": [str(one.path) for one in opened]})
+        take_joint_plan(directory, opened)
         found = together(parts, matched(opened, say=say, console=console))
         write_results(directory, found)
     return found
+
+
+def take_joint_plan(directory: Path, runs: Sequence[Run]) -> None:
+    """Begin a comparison of several runs. Raises InputError where one of other runs lies there."""
+    path = directory / "plan.json"
+    ours = [str(one.revision) for one in runs]
+    if path.is_file():
+        there = read_json(path)
+        known = there.get("revisions", ours) if isinstance(there, dict) and "runs" in there else None
+        if known != ours:
+            raise InputError(
+                f"{directory} holds a comparison of other runs; choose another directory with --out, or "
+                "delete it"
+            )
+    content = {"format": PLAN, "runs": [str(one.path) for one in runs], "revisions": ours}
+    write_json(path, content)
 
 
 def check_seeds(runs: Sequence[Run]) -> None:

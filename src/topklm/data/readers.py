@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import CorpusError, first_line
 
@@ -60,12 +61,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
             schema = file.schema_arrow
             if "text" not in schema.names:
                 raise CorpusError(f"{path} has no column 'text'; it has {', '.join(schema.names) or 'none'}")
-            names = [
-                name
-                for name in schema.names
-                if pyarrow.types.is_string(schema.field(name).type)
-                or pyarrow.types.is_large_string(schema.field(name).type)
-            ]
+            names = [name for name in schema.names if _holds_strings(schema.field(name).type)]
             if "text" not in names:
                 kind = schema.field("text").type
                 raise CorpusError(f"{path}: the column 'text' holds {kind}, not strings")
@@ -87,9 +83,17 @@ def _row(row: Mapping[str, object]) -> Row:
     return labels.pop("text", ""), labels
 
 
+def _holds_strings(kind: Any) -> bool:
+    """Tell whether a column's type is text, however Arrow stores it; a categorical column is a dictionary."""
+    from pyarrow import types
+
+    plain = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(plain) or types.is_large_string(plain) or types.is_string_view(plain))
+
+
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             yield from file
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path} is not UTF-8 text ({error.reason}); convert it first") from None

@@ -212,7 +212,8 @@ class _Training:
         self.work.mkdir(exist_ok=True)
         remove_partial(self.work)
         plan = self.work / "plan.json"
-        if plan.is_file() and read_json(plan) != self._identity():
+        there = {**read_json(plan), "model": self.origin.model} if plan.is_file() else self._identity()
+        if there != self._identity():  # where the model lies is no matter: a run may be moved
             raise InputError(
                 f"{self.out} holds an unfinished training of SAEs with other settings, model or text; give "
                 f"the same ones, or delete {self.work}"

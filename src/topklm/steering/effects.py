@@ -113,9 +113,11 @@ def effect(
                 "effect needs held-out text: give tokens, or an index, which 'topklm index RUN' builds"
             )
         tokens = probe_contexts(
-            torch.from_numpy(index.tokens.astype(np.int64)), count=CONTEXTS, length=CONTEXT_TOKENS
+            torch.from_numpy(index.tokens.astype(np.int64)),
+            count=CONTEXTS,
+            length=min(CONTEXT_TOKENS, source.context),
         )
-        firing = firing_contexts(index, found)
+        firing = firing_contexts(index, found, length=min(CONTEXT_TOKENS, source.context))
     if tokens.ndim != 2 or tokens.shape[1] < 2:
         raise InputError(
             f"tokens of shape {tuple(tokens.shape)} are no contexts; give (context, at least 2 tokens)"
@@ -134,15 +136,20 @@ def effect(
     )
 
 
-def firing_contexts(index: "FeatureIndex", feature: Feature) -> Tensor | None:
-    """Cut stretches of an index's text in which a feature fires, spread evenly over its firings."""
+def firing_contexts(
+    index: "FeatureIndex", feature: Feature, *, length: int = CONTEXT_TOKENS
+) -> Tensor | None:
+    """Cut stretches of an index's text in which a feature fires, spread evenly over its firings.
+
+    length: in tokens, at most a model's context.
+    """
     query = "SELECT position FROM firings_by_feature WHERE site = ? AND index = ? ORDER BY position"
     places = index.ask(query, [feature.layer, feature.index])["position"].to_numpy().astype(np.int64)
     if not len(places):
         return None
-    length = min(CONTEXT_TOKENS, index.n_tokens)
+    length = min(length, index.n_tokens)
     chosen = np.unique(np.linspace(0, len(places) - 1, CONTEXTS).astype(np.int64))
-    starts = (places[chosen] + AFTER_FIRING - length).clip(0, index.n_tokens - length)
+    starts = (places[chosen] + min(AFTER_FIRING, length // 4) - length).clip(0, index.n_tokens - length)
     text = index.tokens.astype(np.int64)
     return torch.from_numpy(np.stack([text[start : start + length] for start in np.unique(starts)]))
 
