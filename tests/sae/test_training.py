@@ -185,6 +185,9 @@ def test_an_unfinished_training_is_not_mixed_with_another(
     moved = path.rename(path.with_name("moved"))
     with pytest.raises(Interrupted):  # it goes on, and is killed again
         train_run_saes(moved, sites=(1,), **SMALL)
+    next(moved.rglob("plan.json")).write_text("3")
+    with pytest.raises(InputError, match="unfinished training of SAEs with other settings"):
+        train_run_saes(moved, sites=(1,), **SMALL)
 
 
 def test_a_loss_that_is_not_finite_is_said(paired: Path, tmp_path: Path) -> None:

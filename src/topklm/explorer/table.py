@@ -68,9 +68,8 @@ def condition(index: FeatureIndex, asked: Asked, notes: dict[str, Note]) -> str 
         raise InputError(f"status {asked.status[:20]!r} is none of {', '.join(STATUSES)}")
     parts = []
     if asked.where.strip():
-        parse(
-            asked.where, index.columns
-        )  # by itself: what it leaves open must not reach the other conditions
+        # by itself first: what it leaves open must not reach the other conditions
+        parse(asked.where, index.columns)
         parts.append(f"({asked.where})")
     if asked.layer:
         parts.append(f"site in ({', '.join(map(str, asked.layer))})")

@@ -212,13 +212,15 @@ class _Training:
         self.work.mkdir(exist_ok=True)
         remove_partial(self.work)
         plan = self.work / "plan.json"
-        there = {**read_json(plan), "model": self.origin.model} if plan.is_file() else self._identity()
-        if there != self._identity():  # where the model lies is no matter: a run may be moved
+        there, ours = read_json(plan) if plan.is_file() else self._identity(), self._identity()
+        if isinstance(there, dict):
+            there["model"] = ours["model"]  # where it lies is no matter: a run may be moved
+        if there != ours:
             raise InputError(
                 f"{self.out} holds an unfinished training of SAEs with other settings, model or text; give "
                 f"the same ones, or delete {self.work}"
             )
-        write_json(plan, self._identity())
+        write_json(plan, ours)
         for path in sorted(self.work.glob("chunk-*"), reverse=True):
             if damage(path) is None:
                 state = read_json(path / "state.json")

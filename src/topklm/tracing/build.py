@@ -252,6 +252,7 @@ class _Trace:
         """The steps to be traced, by source."""
         return {name: usable for group, usable in self.groups for name in group.names}
 
+    @cached_property
     def units_digest(self) -> str:
         """Return a SHA-256 of what decides all units: one that was made anew is another."""
         keys = [_keys(group, usable, place) for group, usable in self.groups for place in range(len(usable))]
@@ -263,7 +264,7 @@ class _Trace:
         there = read_json(path) if path.is_file() else None
         here = {
             "topklm": __version__,
-            "units": self.units_digest(),
+            "units": self.units_digest,
             "sources": self.sources,
             "skipped": self.skipped,
             "left_out": self.left_out,
@@ -286,7 +287,7 @@ class _Trace:
             "layers": self.make_layers([one["site"] for one in content["sites"]]),
             "skipped": self.skipped,
             "left_out": self.left_out,
-            "units": self.units_digest(),
+            "units": self.units_digest,
         }
         write_json(self.directory / ABOUT, content)
 
