@@ -97,6 +97,18 @@ def test_train_then_read_everything_as_json(
     assert same["compare"]["bits_per_byte_difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
+def test_a_loss_on_text_that_was_trained_on_is_not_called_held_out(
+    trained: Run, text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, other = str(trained.path), tmp_path / "other.txt"
+    other.write_text("\n".join(sentences(3)))
+    for data, held_out in ([], True), (["--data", str(other)], True), (["--data", str(text_file)], False):
+        assert main(["eval", run, *data, "--json"]) == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["held_out"] is held_out
+        assert ("was trained on" in said.err) is not held_out
+
+
 def test_info_and_eval_read_well(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(trained.path)]) == 0
     assert "k 8, by value, layers 0 1, width 32" in capsys.readouterr().out
@@ -194,6 +206,9 @@ def train(*options: str, out: Path, data: Path) -> list[str]:
         (["--validation", "missing.txt"], "'missing.txt'"),
         (["--batch-tokens", "100"], "no multiple of context"),
         (["--unknown"], "--unknown"),
+        (["--aux-k", "4"], "--aux-k does nothing without --aux-loss"),
+        (["--lift-fade", "0.5"], "--lift-fade does nothing without --lift"),
+        (["--config", "demo", "--width", "3"], "width"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_leaves_nothing_behind(
@@ -322,6 +337,8 @@ def test_a_run_that_lacks_what_is_told_of_it_is_shown_all_the_same(
     assert "done: " in printed(capsys, "train", "--resume", "--out", str(path))
     (path / "train.json").write_text(json.dumps({**trained.about, "corpus": []}))
     assert as_json(capsys, "info", str(path))["packed_tokens"] == {}
+    (path / "train.json").write_text(json.dumps({**trained.about, "corpus": {"train": {}, "validation": 3}}))
+    assert as_json(capsys, "info", str(path))["packed_tokens"] == {"train": None}
 
 
 def test_a_busy_run_is_refused_and_ctrl_c_says_how_to_resume(

@@ -1,5 +1,6 @@
 """What tokens stand for, byte by byte."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from samples import sentences
+from samples import sentences, tiny_settings
 from topklm.data.tokenizer import BOUNDARY, encode_documents, token_bytes, train_tokenizer, vocabulary_size
 from topklm.evaluation.generation import write_many
+from topklm.training.initial import new_model
 
 TOKENIZER = train_tokenizer([*sentences(60), "naïve café 日本 🎉"], 320)
 BYTES = token_bytes(TOKENIZER)
@@ -73,6 +75,15 @@ def test_what_is_written_keeps_its_space_and_ends_before_the_next_document() -> 
     )
     assert write_many(model, tokenizer, "dog dog", 2) == [" dog", " dog"]
     assert asked["eos_token_id"] == [tokenizer.bos_token_id, tokenizer.eos_token_id]
+
+
+def test_a_new_models_own_config_names_both_ends(text_file: Path) -> None:
+    """Plain transformers stops where ours does: it knows nothing but the config."""
+    tokenizer = sentencepiece_like()
+    tokenizer.add_special_tokens({"eos_token": "</s>"})
+    model = new_model(tiny_settings(text_file), tokenizer, attention="eager")
+    ends = [tokenizer.bos_token_id, tokenizer.eos_token_id]
+    assert model.config.eos_token_id == model.generation_config.eos_token_id == ends
 
 
 @pytest.mark.parametrize("word", ["dog", "ab"])

@@ -1,6 +1,7 @@
 """Tasks: what makes an item of ours fair, and what lm-eval makes of them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from samples import SHAPE
 from topklm.cli.main import main
 from topklm.core.errors import InputError
+from topklm.data import load_corpus, pack
 from topklm.evaluation import harness
 from topklm.evaluation.harness import Score, TaskResult, difference, run_tasks
 from topklm.evaluation.last_word import GAP, MOST_WORDS, passages, write_last_word
@@ -188,6 +190,21 @@ def test_a_paired_difference_counts_a_pair_once() -> None:
 def test_a_task_beside_its_group_is_refused(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", str(trained.path), "--tasks", "stories,stories_tense", "--limit", "2"]) == 2
     assert "name each task once" in capsys.readouterr().err
+
+
+def test_a_run_trained_on_the_tasks_stories_is_refused_first_or_second(
+    trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = Path(shutil.copytree(trained.path, tmp_path / "seen"))
+    row = next(rows("tense", items=2))
+    text = retell(SEED, row["story"], lambda v: v._replace(tense="past")).text
+    (tmp_path / "story.txt").write_text(text)
+    pack(load_corpus(str(tmp_path / "story.txt")), load(seen).tokenizer, seen / "data", "train")
+    for run, other in ((seen, trained.path), (trained.path, seen)):
+        assert (
+            main(["eval", str(run), "--tasks", "stories_tense", "--limit", "2", "--compare", str(other)]) == 2
+        )
+        assert f"{seen} was trained on" in capsys.readouterr().err
 
 
 def test_an_unknown_task_names_the_nearest(directory: Path, trained: Run) -> None:

@@ -194,6 +194,13 @@ def test_a_loss_that_is_not_finite_is_said(paired: Path, tmp_path: Path) -> None
     path = copied(paired, tmp_path)
     with pytest.raises(TrainingError, match=r"sae_1x-L1 is not finite .* smaller --lr"):
         train_run_saes(path, sites=(1,), **{**SMALL, "lr": 1e30})
+    assert len(train_run_saes(path, sites=(1,), **SMALL)) == 1  # another rate needs nothing deleted
+
+
+def test_no_sae_trains_past_its_tokens(paired: Path, tmp_path: Path) -> None:
+    path = copied(paired, tmp_path)  # a chunk has 32 batches
+    (made,) = train_run_saes(path, sites=(1,), **{**SMALL, "tokens": 33 * 64})
+    assert read_set(made)["saes"]["1"]["tokens"] == 33 * 64
 
 
 def test_a_twin_with_another_tokenizer_or_text_is_refused(
@@ -280,6 +287,7 @@ def test_quality_stands_beside_posthoc_topk_and_the_neurons(
         (["--tokens", "10"], "tokens=10 is not allowed"),
         (["--lr", "0"], "lr=0.0 is not allowed"),
         (["--threads", "-1"], "threads=-1 is not allowed"),
+        (["--sparsity", "1"], "--sparsity is for jumprelu and standard"),
     ],
 )
 def test_bad_options_are_said_before_anything_is_written(

@@ -7,7 +7,7 @@ import typer
 
 from ..core.errors import InputError
 from .output import AsJson, decimal, put, put_json, say, whole
-from .train import resume_run
+from .train import refuse_alone, resume_run
 
 
 def convert(
@@ -145,6 +145,7 @@ def _started(out: Path, source: str | None, gguf_file: str | None, changes: dict
         if not gguf_file.endswith(".gguf"):
             raise InputError(f"--gguf-file {gguf_file} does not end in .gguf")
     settings = conversion_settings(source, **changes)
+    refuse_alone(settings, changes)
     return training.train(settings, out, say=say, console=error_console())
 
 

@@ -1,6 +1,8 @@
 """`topklm eval`: how well a run predicts held-out text, and what it scores on tasks (tasks.py)."""
 
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +15,7 @@ from .tasks import evaluate_tasks, write_tasks
 if TYPE_CHECKING:
     from ..data import Packed
     from ..evaluation.heldout import Likelihoods
-    from ..training import Loaded
+    from ..training import Loaded, Run
 
 STREAMED_CHARACTERS = 2_000_000
 """How much of an endless corpus is read: in characters, so that every tokenizer sees the same."""
@@ -78,6 +80,7 @@ def held_out_losses(path: str, data: list[str] | None, compare: str | None, *, a
     from ..evaluation.heldout import summary
 
     runs = open_runs(path, compare)
+    held_out = not any(seen_in_training(loaded.run, data or ()) for loaded in runs)
     sums = [likelihoods(loaded, data) for loaded in runs]
     measured = [summary(one) for one in sums]
     results = [
@@ -93,7 +96,12 @@ def held_out_losses(path: str, data: list[str] | None, compare: str | None, *, a
         }
         for loaded, result in zip(runs, measured, strict=True)
     ]
-    content: dict[str, Any] = {"format": "topklm.eval/1", "data": data or ["validation"], **results[0]}
+    content: dict[str, Any] = {
+        "format": "topklm.eval/1",
+        "data": data or ["validation"],
+        "held_out": held_out,
+    }
+    content |= results[0]
     lines = [describe(str(loaded.run.path), one) for loaded, one in zip(runs, measured, strict=True)]
     if compare is not None:
         if sums[0].bytes.tolist() != sums[1].bytes.tolist():
@@ -133,6 +141,21 @@ def open_runs(path: str, compare: str | None) -> list["Loaded"]:
     if compare is None:
         return [first]
     return [first, open_twin(first.run) if compare == "twin" else load(compare)]
+
+
+def seen_in_training(run: "Run", data: Sequence[str]) -> bool:
+    """Tell whether a run was trained on a text named, and say so: its loss there is not held out."""
+    from ..data.corpus import validation_files
+    from ..training.prepare import with_absolute_paths
+
+    given = with_absolute_paths(replace(run.settings, data=list(data))).data
+    seen = [one for one in given if one in run.settings.data and not validation_files(one)]
+    if seen:
+        say(
+            f"{run.path} was trained on {', '.join(seen)}: this is no held-out loss; leave "
+            "--data out for the part that was held out" + (", or name stories:1" if "stories" in seen else "")
+        )
+    return bool(seen)
 
 
 def held_out_text(loaded: "Loaded", data: list[str] | None, scratch: Path) -> "Packed":

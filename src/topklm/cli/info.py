@@ -27,6 +27,7 @@ def summary(run: Any) -> dict[str, Any]:
     evaluated = [row for row in rows if "eval_loss" in row]
     corpus = about.get("corpus")
     corpus = corpus if isinstance(corpus, dict) else {}
+    corpus = {name: part for name, part in corpus.items() if isinstance(part, dict)}
     return {
         "format": "topklm.info/1",
         "run": str(run.path),
@@ -42,8 +43,8 @@ def summary(run: Any) -> dict[str, Any]:
         },
         "parameters": run.parameters,
         "data": settings.data,
-        "packed_tokens": {name: part["tokens"] for name, part in corpus.items()},
-        "corpus_sha256": {name: part["sha256"] for name, part in corpus.items()},
+        "packed_tokens": {name: part.get("tokens") for name, part in corpus.items()},
+        "corpus_sha256": {name: part.get("sha256") for name, part in corpus.items()},
         "step": max((row["step"] for row in rows), default=0),
         "steps": about["steps"],
         "seeds": [settings.seed],

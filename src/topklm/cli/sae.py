@@ -58,6 +58,8 @@ def train(
     from ..sae.settings import parse_widths
     from ..sae.store import read_set
 
+    if sparsity is not None and architecture in ("topk", "batchtopk"):
+        raise InputError(f"--sparsity is for jumprelu and standard; {architecture} has k alone")
     chosen = {
         name: value
         for name, value in (

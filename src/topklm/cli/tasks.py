@@ -96,7 +96,7 @@ def _run(
 ) -> list[dict[str, "TaskResult"]]:
     from ..evaluation.harness import run_tasks
 
-    make_own(runs[0], names, data, scratch)
+    make_own(runs, names, data, scratch)
     found = []
     for loaded in runs:
         say(f"tasks {', '.join(names)} with {loaded.run.path}")
@@ -104,14 +104,15 @@ def _run(
     return found
 
 
-def make_own(loaded: "Loaded", names: list[str], data: list[str] | None, directory: Path) -> None:
-    """Write those of our tasks that are asked for, and check the stories against the training text."""
+def make_own(runs: list["Loaded"], names: list[str], data: list[str] | None, directory: Path) -> None:
+    """Write those of our tasks that are asked for, and check the stories against the runs' training text."""
     from ..evaluation.last_word import write_last_word
     from ..evaluation.task_files import check_unseen, write_story_tasks
 
     if any(name == "stories" or name.startswith("stories_") for name in names):
         write_story_tasks(directory, surface=False)
-        check_unseen(directory, loaded.run.path, loaded.tokenizer, say=say)
+        for loaded in runs:
+            check_unseen(directory, loaded.run.path, loaded.tokenizer, say=say)
     if "last_word" in names:
         if data is None:
             raise InputError("the task last_word needs a text: name one with --data")

@@ -9,6 +9,15 @@ import typer
 from ..core.errors import InputError
 from .output import AsJson, decimal, error_console, put, put_json, say, whole
 
+NEEDS = {
+    "lift_below": "lift",
+    "lift_fade": "lift",
+    "aux_k": "aux_loss",
+    "revive_share": "revive",
+    "temperature": "distill",
+}
+"""Settings that do nothing where another is 0."""
+
 
 def train(
     out: Annotated[Path, typer.Option(help="The run's directory, new unless --resume.")],
@@ -202,7 +211,17 @@ def start_run(out: Path, changes: dict[str, Any], *, preset: str | None, config:
         if config is not None
         else training.preset("tiny" if preset is None else preset)
     )
-    return training.train(replaced(settings, changes), out, say=say, console=error_console())
+    settings = replaced(settings, changes)
+    refuse_alone(settings, changes)
+    return training.train(settings, out, say=say, console=error_console())
+
+
+def refuse_alone(settings: Any, changes: Mapping[str, Any]) -> None:
+    """Raise InputError where a setting is named that does nothing without another."""
+    for name, needed in NEEDS.items():
+        if name in changes and not getattr(settings, needed):
+            named, other = (f"--{one.replace('_', '-')}" for one in (name, needed))
+            raise InputError(f"{named} does nothing without {other}; give that too, or leave it out")
 
 
 def resume_run(out: Path, *, given: Mapping[str, Any] | None = None) -> Any:

@@ -63,6 +63,12 @@ class Member:
         return self.tokens >= self.schedule.end
 
     @property
+    def left(self) -> int:
+        """Tokens until then, in whole batches."""
+        batch = self.settings.batch_tokens
+        return max(0, -(-(self.schedule.end - self.tokens) // batch) * batch)
+
+    @property
     def gain(self) -> float | None:
         """What the last tenth of its curve gained; None where the curve is too short."""
         return last_tenth([(one.tokens, one.explained_variance) for one in self.curve])

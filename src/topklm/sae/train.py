@@ -177,7 +177,7 @@ class _Training:
             if self.number == 0:
                 member.start(hidden[member.site])
             order = shuffled(len(hidden[member.site]), seed=member.seed, number=self.number)
-            member.train(hidden[member.site], order[: self.chunks.tokens])
+            member.train(hidden[member.site], order[: min(self.chunks.tokens, member.left)])
         self.number += 1
 
     def _held_out_streams(self) -> dict[int, Any]:
@@ -193,6 +193,7 @@ class _Training:
         before = member.schedule.end
         member.measure(held_out)
         if math.isnan(member.curve[-1].explained_variance):
+            shutil.rmtree(self.work)  # nothing in it is worth going on from
             raise TrainingError(
                 f"the loss of {member.key} is not finite after {self.done:,} tokens; give a smaller --lr"
             )

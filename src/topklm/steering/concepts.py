@@ -194,6 +194,6 @@ def labelled_text(
     except CorpusError as error:
         raise CorpusError(
             f"the text of {index.path} is not here, so what it says cannot be labelled ({error}); index a "
-            f"text that you have: topklm index {run.path} --data TEXT"
+            f"text that you have, and name its index: topklm index {run.path} --data TEXT --out DIR"
         ) from None
     return LabelledText(packed, labels, judge, tokenizer)

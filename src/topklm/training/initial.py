@@ -13,12 +13,14 @@ from .settings import TrainSettings
 def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> TopKLMForCausalLM:
     """Draw a model's initial weights; a TopK model and its dense twin get the same."""
     boundary, pad = boundary_id(tokenizer), tokenizer.pad_token_id
+    # a document ends where the next begins, which in training the boundary says, not the tokenizer's end
+    ends = sorted({one for one in (boundary, tokenizer.eos_token_id) if one is not None})
     config = settings.model_config(
         vocab_size=vocabulary_size(tokenizer),
         bos_token_id=boundary,
-        eos_token_id=boundary if tokenizer.eos_token_id is None else tokenizer.eos_token_id,
+        eos_token_id=ends if len(ends) > 1 else boundary,
         # torch keeps a padding token's embedding at zero, which a boundary's must not be
-        pad_token_id=None if pad in (boundary, tokenizer.eos_token_id) else pad,
+        pad_token_id=None if pad in ends else pad,
     )
     config._attn_implementation = attention
     set_seed(settings.seed)

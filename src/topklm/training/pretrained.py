@@ -168,7 +168,8 @@ def load_pretrained(source: str) -> TopKLMForCausalLM:
     if missing := sorted(found["missing_keys"]):
         raise InputError(f"{source} lacks {len(missing)} of its weights: {missing[0]}, ...")
     kept = {name: getattr(model.config, name) for name in (*KEPT, "max_position_embeddings")}
-    if kept["pad_token_id"] in (kept["bos_token_id"], kept["eos_token_id"]):
+    ends = kept["eos_token_id"]  # one or several
+    if kept["pad_token_id"] in (kept["bos_token_id"], *(ends if isinstance(ends, list) else [ends])):
         kept["pad_token_id"] = None  # torch gives a padding token's embedding no gradient
     return with_weights(TopKLMConfig(**kept, topk_layers=[]), model)
 

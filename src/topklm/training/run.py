@@ -197,7 +197,8 @@ class quiet_transformers:  # noqa: N801  # reads as a statement: with quiet_tran
 
 
 def read_settings(path: Path) -> "TrainSettings":
-    """Read settings from a run directory, its train.json, or a JSON file of settings."""
+    """Read settings from a run directory or `demo`, its train.json, or a JSON file of settings."""
+    path = run_directory(path)
     if path.is_dir():
         return Run(path).settings
     from .settings import TrainSettings
