@@ -14,13 +14,14 @@ from topklm.comparison.outcome import Comparison, read_comparison, write_compari
 from topklm.comparison.result import ResultRow
 
 
-def of(*rows: ResultRow, verdict: str = "holds") -> Comparison:
-    run = {"run": "r", "revision": "1", "seed": 0, "twin": None, "dense_small": None}
-    return Comparison([run], {}, [], {}, [Verdict("C4", "capabilities", verdict, "says")], list(rows))
+def of(*rows: ResultRow, verdict: str = "holds", seeds: tuple[int, ...] = (0,)) -> Comparison:
+    run = {"run": "r", "revision": "1", "twin": None, "dense_small": None}
+    runs = [{**run, "seed": seed} for seed in seeds]
+    return Comparison(runs, {}, [], {}, [Verdict("C4", "capabilities", verdict, "says")], list(rows))
 
 
-def row(metric: str, value: float, low: float, high: float, site: int | None = 0) -> ResultRow:
-    return ResultRow("topk", site, metric, "", value, low, high, 10, 100, 0)
+def row(metric: str, value: float, low: float, high: float, site: int | None = 0, seed: int = 0) -> ResultRow:
+    return ResultRow("topk", site, metric, "", value, low, high, 10, 100, seed)
 
 
 BEFORE = of(
@@ -48,6 +49,13 @@ def test_what_lies_outside_is_named_the_farthest_first() -> None:
         "  topk L0 intruder, seed 0: 0.3, was 0.7 [0.6, 0.8]",
         "  and 1 more",
     ]
+
+
+def test_of_three_seeds_only_those_that_are_here_are_missed_and_verdicts_name_theirs() -> None:
+    before = of(*(row("f1", 0.5, 0.4, 0.6, seed=seed) for seed in range(3)), seeds=(0, 1, 2))
+    found = beside_earlier(of(verdict="does not hold"), before)
+    assert [one.seed for one in found.missing] == [0]
+    assert found.lines(1)[1] == "C4: holds (seeds 0, 1, 2), now does not hold (seed 0)"
 
 
 def test_a_number_that_is_not_defined_any_more_has_left() -> None:

@@ -42,9 +42,9 @@ class Beside(NamedTuple):
     departures: list[Departure]
     """The farthest first."""
     missing: list[ResultRow]
-    """Numbers of then that are not there now."""
+    """Numbers of then that are not there now, of seeds that are."""
     verdicts: dict[str, tuple[str, str]]
-    """Claims whose verdict is another: then and now."""
+    """Claims whose verdict is another: then and now, with their seeds where those differ."""
 
     def lines(self, most: int) -> list[str]:
         """Say it in lines: the counts, changed verdicts, and at most so many departures."""
@@ -71,16 +71,19 @@ def beside_earlier(now: Comparison, before: Comparison) -> Beside:
     for row in _certain(before):
         if _key(row) in found:
             pairs.append((row, found[_key(row)]))
-        else:
+        elif row.seed in now.seeds:
             missing.append(row)
     departures = [Departure(*pair) for pair in pairs if not _inside(pair[1].value, pair[0].estimate)]
     verdicts = {one.claim: one.verdict for one in now.claims}
+    seeds = [f" (seed{'s' * (len(one.seeds) > 1)} {', '.join(map(str, one.seeds))})" for one in (before, now)]
+    if before.seeds == now.seeds:
+        seeds = ["", ""]
     return Beside(
         len(pairs),
         sorted(departures, key=lambda one: -one.distance),
         missing,
         {
-            one.claim: (one.verdict, verdicts[one.claim])
+            one.claim: (one.verdict + seeds[0], verdicts[one.claim] + seeds[1])
             for one in before.claims
             if verdicts.get(one.claim, one.verdict) != one.verdict
         },
