@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from samples import sentences
 from topklm.core.errors import CorpusError
-from topklm.data.corpus import is_held_out, load_corpus, validation_files
+from topklm.data.corpus import Corpus, Document, is_held_out, load_corpus, validation_files
 
 
 def texts(spec: object, **options: str) -> list[str]:
@@ -97,11 +97,16 @@ def test_a_directory_keeps_its_parts_apart(tmp_path: Path) -> None:
     assert not validation_files([str(tmp_path), str(tmp_path / "notes.txt")])
 
 
-@given(st.lists(st.text(min_size=1).filter(str.strip), unique=True, max_size=40))
-def test_a_split_loses_and_repeats_no_document(documents: list[str]) -> None:
-    train = [text for text in documents if not is_held_out(text)]
-    held_out = [text for text in documents if is_held_out(text)]
+@given(st.lists(st.text(min_size=1).filter(str.strip), unique=True, max_size=40), st.booleans())
+def test_a_split_loses_and_repeats_no_document_and_leaves_neither_part_empty(
+    documents: list[str], endless: bool
+) -> None:
+    corpus = Corpus(("x",), (lambda: (Document(one, {}) for one in documents),), endless=endless)
+    train, held_out = ([one.text for one in part.documents()] for part in corpus.split())
     assert sorted(train + held_out) == sorted(documents)
+    by_hash = [one for one in documents if is_held_out(one)]
+    assert held_out == by_hash or (not by_hash and not endless and len(held_out) == 1)
+    assert held_out or endless or not documents
 
 
 def test_the_split_holds_out_about_two_percent_whatever_the_order(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 import hashlib
 import importlib.metadata
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +17,8 @@ from .readers import READERS
 
 VALIDATION_SHARE = 0.02
 """Share of documents held out where no validation set is given."""
+HELD_OUT_FROM = math.ceil((1 - VALIDATION_SHARE) * 2**32)
+"""The first of the places that are held out, see `_place`."""
 
 HELP = (
     "a .txt, .jsonl or .parquet file, a directory of them, 'stories' (labelled, generated), 'code' "
@@ -86,11 +90,24 @@ class Corpus:
         return Corpus(self.spec, (first,))
 
     def split(self) -> tuple["Corpus", "Corpus"]:
-        """Split by each document's hash: the training part, and the validation part (2 %)."""
+        """Split by each document's hash: the training part, and the validation part (2 %).
+
+        Of a corpus that ends at least one document is held out, the one with the largest hash.
+        """
+        least = cache(self._least_held_out)
         return (
-            replace(self, keep=lambda text: not is_held_out(text)),
-            replace(self, keep=is_held_out),
+            replace(self, keep=lambda text: _place(text) < least()),
+            replace(self, keep=lambda text: _place(text) >= least()),
         )
+
+    def _least_held_out(self) -> int:
+        """Return the place from which documents are held out; reads as far as the first that is."""
+        largest = 0
+        for document in () if self.endless else self.documents():
+            largest = max(largest, _place(document.text))
+            if largest >= HELD_OUT_FROM:
+                break
+        return min(largest or HELD_OUT_FROM, HELD_OUT_FROM)
 
 
 def _valid_unicode(text: str) -> str:
@@ -104,8 +121,12 @@ def _valid_unicode(text: str) -> str:
 
 def is_held_out(text: str) -> bool:
     """Tell whether a document belongs to the validation part: by its SHA-256, whatever its place."""
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return int(digest[:8], 16) >= (1 - VALIDATION_SHARE) * 2**32
+    return _place(text) >= HELD_OUT_FROM
+
+
+def _place(text: str) -> int:
+    """Put a document among 2**32 places by its SHA-256."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
 
 
 def load_corpus(spec: str | Sequence[str], *, part: str = "train") -> Corpus:
