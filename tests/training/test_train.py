@@ -21,6 +21,7 @@ from samples import tiny_settings
 from topklm.core.errors import CorpusError, InputError, RunError, StreamError, TrainingError
 from topklm.core.files import damage, sha256_file
 from topklm.data import load_corpus, load_tokenizer
+from topklm.evaluation.generation import write
 from topklm.model import TopKLMForCausalLM
 from topklm.training import Interrupted, Run, load, resume, train
 from topklm.training.initial import new_model
@@ -460,6 +461,15 @@ def test_a_run_without_its_configuration_is_refused(trained: Run, tmp_path: Path
     (copy / "config.json").unlink()
     with pytest.raises(RunError, match="no config"):
         load(copy)
+
+
+def test_an_edited_generation_config_changes_nothing_that_is_written(trained: Run, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(trained.path, tmp_path / "run"))
+    file = path / "generation_config.json"
+    edited = {"output_hidden_states": "x", "repetition_penalty": 9.0, "suppress_tokens": [5, 6, 7]}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **edited}))
+    first, second = load(trained.path), load(path)
+    assert write(first.model, first.tokenizer, "The cat") == write(second.model, second.tokenizer, "The cat")
 
 
 def test_tracing_checkpoints_hold_each_weight_once_in_bf16(trained: Run) -> None:

@@ -134,6 +134,7 @@ def load(path: Path | str, *, step: int | None = None) -> Loaded:
         model, tokenizer, run = load("demo")  # the model that ships with topklm
     """
     import torch
+    from transformers import GenerationConfig
 
     from ..model import TopKLMForCausalLM
 
@@ -159,6 +160,8 @@ def load(path: Path | str, *, step: int | None = None) -> Loaded:
     except Exception as error:  # safetensors, JSON and transformers each raise their own
         raise RunError(f"the weights of {directory} cannot be read: {first_line(error)}") from error
     model.train(False)
+    # generation_config.json says the same to plain transformers; edited, it changes nothing here
+    model.generation_config = GenerationConfig.from_model_config(model.config)
     return Loaded(model, tokenizer, run)
 
 
