@@ -102,7 +102,13 @@ def test_a_loss_on_text_that_was_trained_on_is_not_called_held_out(
 ) -> None:
     run, other = str(trained.path), tmp_path / "other.txt"
     other.write_text("\n".join(sentences(3)))
-    for data, held_out in ([], True), (["--data", str(other)], True), (["--data", str(text_file)], False):
+    near = text_file.parent / ".." / text_file.parent.name / text_file.name  # the same file by another path
+    for data, held_out in (
+        ([], True),
+        (["--data", str(other)], True),
+        (["--data", str(text_file)], False),
+        (["--data", str(near)], False),
+    ):
         assert main(["eval", run, *data, "--json"]) == 0
         said = capsys.readouterr()
         assert json.loads(said.out)["held_out"] is held_out
@@ -209,6 +215,8 @@ def train(*options: str, out: Path, data: Path) -> list[str]:
         (["--aux-k", "4"], "--aux-k does nothing without --aux-loss"),
         (["--lift-fade", "0.5"], "--lift-fade does nothing without --lift"),
         (["--config", "demo", "--width", "3"], "width"),
+        (["--dense", "--lift", "0.1"], "--lift is for TopK layers, which --dense has not"),
+        (["--dead-after", "9"], "--dead-after does nothing without"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_leaves_nothing_behind(
@@ -263,6 +271,30 @@ def test_another_text_than_the_settings_file_names_has_its_own_held_out_part(
     for given in ([], ["--data", "other.txt"], ["--data", "other.txt", "--validation", "its.txt"]):
         assert main(["train", "--config", str(config), "--out", str(tmp_path / "run"), *given]) == 2
     assert [one.validation for one in taken] == [["held.txt"], None, ["its.txt"]]
+
+
+def test_a_link_of_a_cache_to_a_file_without_an_ending_is_text(
+    text_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blob, link, config = tmp_path / "0a1b", tmp_path / "books.txt", tmp_path / "settings.json"
+    shutil.copyfile(text_file, blob)
+    link.symlink_to(blob)
+    config.write_text(json.dumps(tiny_settings(link, tokens=256).as_json()))
+    printed(capsys, "train", "--config", str(config), "--out", str(tmp_path / "run"))
+    assert Run(tmp_path / "run").settings.data == [str(link)]
+
+
+@pytest.mark.parametrize("spec", ["stories:99999999999999999999", "stories:" + "9" * 5000])
+def test_a_seed_of_stories_out_of_range_is_one_line(
+    spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "stories:999" in fails(["train", "--data", spec, "--out", str(tmp_path / "run")], capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_topk_layer_at_all_is_refused_before_training(text_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="leaves no TopK layer"):
+        tiny_settings(text_file, topk_layers=[])
 
 
 def test_parquet_without_text_says_its_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,6 +85,7 @@ def test_yaml_and_csv_say_the_same(tmp_path: Path) -> None:
         ("a.yaml", "a: []\n", "line 1: no list of words"),
         ("a.yaml", "? [a]\n: [b]\n", "line 1: a concept needs a name"),
         ("a.yaml", "", "holds no concept"),
+        ("a.yaml", "a:\n  ? [b, c]\n  : d\n", "line 2: a field is no word"),
         ("a.yaml", "a: !!python/object/apply:os.system ['x']\n", "os.system|no list"),
         ("a.csv", "animal,cat\nbroken\n", "line 2: write a concept and its words"),
         ("a.csv", ",cat\n", "line 1: write a concept"),
@@ -103,6 +104,14 @@ def test_a_malformed_line_is_named_by_its_number(
     with pytest.raises(InputError, match=message) as raised:
         read_lexicon(path)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", "concept,words\nanimal,cat\n"), ("a.yaml", "animal: [cat]\n")]
+)
+def test_a_byte_order_mark_is_not_part_of_a_name(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8-sig")
+    assert list(read_lexicon(tmp_path / name).words) == ["animal"]
 
 
 def test_files_that_are_no_text_are_said(tmp_path: Path) -> None:

@@ -197,6 +197,8 @@ def test_one_failure_does_not_cost_the_others_their_names(serve: Callable[[Answe
 def test_an_endpoint_that_is_down_or_slow_is_not_waited_for(serve: Callable[[Answer], str]) -> None:
     with pytest.raises(NamerError, match="no answer"):
         Namer("http://127.0.0.1:9", timeout=5).ask("x")
+    with pytest.raises(NamerError, match="no answer"):
+        Namer("http://localhost:abc/v1", timeout=5).ask("x")
 
     def slow(_: str) -> tuple[int, bytes]:
         time.sleep(1.0)

@@ -97,6 +97,15 @@ def test_a_directory_keeps_its_parts_apart(tmp_path: Path) -> None:
     assert not validation_files([str(tmp_path), str(tmp_path / "notes.txt")])
 
 
+def test_a_folder_named_as_a_built_in_corpus_is_not_its_held_out_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stories").mkdir()
+    (tmp_path / "stories" / "validation.txt").write_text("text")
+    monkeypatch.chdir(tmp_path)
+    assert not validation_files("stories")
+
+
 @given(st.lists(st.text(min_size=1).filter(str.strip), unique=True, max_size=40), st.booleans())
 def test_a_split_loses_and_repeats_no_document_and_leaves_neither_part_empty(
     documents: list[str], endless: bool

@@ -207,6 +207,15 @@ def test_a_run_trained_on_the_tasks_stories_is_refused_first_or_second(
         assert f"{seen} was trained on" in capsys.readouterr().err
 
 
+def test_texts_that_are_cut_to_the_context_are_counted_and_said(
+    trained: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["eval", str(trained.path), "--tasks", "stories_tense", "--limit", "4", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["tasks"]["stories_tense"]["n_cut"] == 8  # both choices of each
+    assert "longer than the context" in said.err
+
+
 def test_an_unknown_task_names_the_nearest(directory: Path, trained: Run) -> None:
     with pytest.raises(InputError, match=r"unknown task 'stories_tens'; nearest: stories_tense"):
         harness.check_names(["stories_tens"], ["stories_tense", "arc_easy"])

@@ -42,6 +42,18 @@ def test_rows_are_sorted_filtered_and_cut(index: FeatureIndex) -> None:
     assert index.features(limit=0) == []
 
 
+def test_a_directory_whose_name_is_a_pattern_is_read_and_no_neighbour(
+    index: FeatureIndex, tmp_path: Path
+) -> None:
+    odd, other = tmp_path / "b[1]*", tmp_path / "b1"
+    shutil.copytree(index.path, odd)
+    shutil.copytree(index.path, other)
+    (other / "features.parquet").write_bytes(b"damaged")
+    copy = FeatureIndex.open(odd)
+    copy.add_facts({"token_entropy": {"L0/N3": 2.5}})
+    assert FeatureIndex.open(odd).features(limit=2)[0]["feature"] == index.features(limit=2)[0]["feature"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -338,6 +350,8 @@ def test_facts_and_labels_become_columns_and_lines_of_the_card(index: FeatureInd
         copy.add_facts({"f1": {"L0/N99": 1.0}})
     with pytest.raises(InputError, match="is a column of every index"):
         copy.add_facts({"density": {"L0/N3": 1.0}})
+    with pytest.raises(InputError, match="is a column of every index"):
+        copy.add_facts({"promoted": {"L0/N3": 1.0}})
     with pytest.raises(InputError, match="cannot name a fact"):
         copy.add_facts({"a b": {"L0/N3": 1.0}})
     with pytest.raises(InputError, match="give a list"):

@@ -17,6 +17,10 @@ ROWS = [
 ]
 
 
+def test_a_number_of_thousands_of_digits_is_a_number() -> None:
+    assert chosen("density < " + "9" * 5000) == chosen("density < 1e400") == [0, 1, 2, 3]
+
+
 def chosen(text: str) -> list[int]:
     """The rows that meet a condition, asked of DuckDB."""
     condition = parse(text, COLUMNS)

@@ -8,7 +8,7 @@ import pytest
 from topklm.reports.lives import draw_carriers, draw_life
 from topklm.reports.terminal import sparkline
 from topklm.reports.trace_figures import FIGURES, life_figure
-from topklm.reports.tracing import draw_trace
+from topklm.reports.tracing import _interval, draw_trace
 from topklm.tracing.stored import Life, Moment
 
 STEPS = [0, 1, 10]
@@ -157,3 +157,9 @@ def test_a_trace_without_anything_live_can_be_drawn(tmp_path: Path) -> None:
     assert "never" in draw_trace(nothing).plain
     for name in ("emergence", "stability"):
         FIGURES[name](nothing, tmp_path / f"{name}.png")
+
+
+def test_the_interval_of_a_single_feature_is_left_out() -> None:
+    assert _interval({"value": 1.0, "low": None, "high": None}) == "1.000"
+    assert _interval({"value": None, "low": None, "high": None}) == "-"
+    assert _interval({"value": 0.5, "low": 0.25, "high": 0.75}, 2) == "0.50 [0.25, 0.75]"

@@ -334,6 +334,20 @@ def test_bad_input_is_one_line_and_leaves_no_trace(
     assert not (tmp_path / "out" / "trace.json").exists()
 
 
+def test_a_text_that_changed_under_its_name_asks_for_another_directory(
+    twinned: Path, text_file: Path, tmp_path: Path
+) -> None:
+    text, out = tmp_path / "probe.txt", tmp_path / "out"
+    shutil.copyfile(text_file, text)
+    given = {"data": str(text), "tokens": 500, "controls": False, "out": out}
+    found = trace(twinned, **given)
+    text.write_text(text.read_text().replace("cat", "dog"))
+    with pytest.raises(InputError, match="the text has changed since"):
+        trace(twinned, **given)
+    text.unlink()
+    assert trace(twinned, **given).about == found.about
+
+
 def test_a_lexicon_that_changed_asks_for_another_directory(
     twinned: Path, text_file: Path, tmp_path: Path
 ) -> None:

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,7 +79,7 @@ def held_out_losses(path: str, data: list[str] | None, compare: str | None, *, a
     from ..evaluation.heldout import summary
 
     runs = open_runs(path, compare)
-    held_out = not any(seen_in_training(loaded.run, data or ()) for loaded in runs)
+    seen = [seen_in_training(loaded.run, data or ()) for loaded in runs]
     sums = [likelihoods(loaded, data) for loaded in runs]
     measured = [summary(one) for one in sums]
     results = [
@@ -99,7 +98,7 @@ def held_out_losses(path: str, data: list[str] | None, compare: str | None, *, a
     content: dict[str, Any] = {
         "format": "topklm.eval/1",
         "data": data or ["validation"],
-        "held_out": held_out,
+        "held_out": not any(seen),
     }
     content |= results[0]
     lines = [describe(str(loaded.run.path), one) for loaded, one in zip(runs, measured, strict=True)]
@@ -145,17 +144,29 @@ def open_runs(path: str, compare: str | None) -> list["Loaded"]:
 
 def seen_in_training(run: "Run", data: Sequence[str]) -> bool:
     """Tell whether a run was trained on a text named, and say so: its loss there is not held out."""
-    from ..data.corpus import validation_files
-    from ..training.prepare import with_absolute_paths
-
-    given = with_absolute_paths(replace(run.settings, data=list(data))).data
-    seen = [one for one in given if one in run.settings.data and not validation_files(one)]
+    # a run keeps files by absolute path; a relative one is what a shipped run's text was called elsewhere
+    there = [one for one in run.settings.data if Path(one).is_absolute() or not Path(one).is_file()]
+    trained = set().union(*map(_parts, there))
+    seen = [one for one in data if _parts(one, part="validation") & trained]
     if seen:
         say(
-            f"{run.path} was trained on {', '.join(seen)}: this is no held-out loss; leave "
-            "--data out for the part that was held out" + (", or name stories:1" if "stories" in seen else "")
+            f"{run.path} was trained on {', '.join(seen)}: this is no held-out loss; leave --data out for "
+            "the part that was held out, or name other text"
         )
     return bool(seen)
+
+
+def _parts(spec: str, *, part: str = "train") -> set[str]:
+    """Name what a specification stands for: its files, or itself; nothing where its files are gone."""
+    from ..data import load_corpus
+    from ..data.corpus import is_built_in, is_stories
+
+    if is_built_in(spec):
+        return {spec.removesuffix(":0") if is_stories(spec) else spec}
+    try:
+        return {str(path.resolve()) for path in load_corpus(spec, part=part).files} or {spec}
+    except InputError:
+        return set()
 
 
 def held_out_text(loaded: "Loaded", data: list[str] | None, scratch: Path) -> "Packed":

@@ -121,7 +121,7 @@ def documents(path: Path) -> list[str]:
     from ..data import load_corpus
 
     if path.suffix == ".txt" and path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
         found = [line for line in lines if line.strip() and line.strip() != "<|endoftext|>"]
     else:
         found = [one.text for one in islice(load_corpus(str(path)).documents(), MOST_TEXTS)]

@@ -73,6 +73,10 @@ def steer(
     options: dict[str, Any] = {"positions": positions, "before_topk": before_topk, "keep_k": keep_k}
     given = {"set_to": set_to, "add": add, "scale": scale, "ablate": ablate}
     asked = [parse_edit(text, action, **options) for action, some in given.items() for text in some or []]
+    if edits is not None and (positions != "all" or before_topk or keep_k):
+        raise InputError(
+            "--positions, --before-topk and --keep-k are for edits given here; the file says its own"
+        )
     asked += load_edits(edits) if edits is not None else []
     if concept is not None and asked:
         raise InputError("choose one of --concept and edits of your own, not both")

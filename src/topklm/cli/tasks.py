@@ -100,7 +100,13 @@ def _run(
     found = []
     for loaded in runs:
         say(f"tasks {', '.join(names)} with {loaded.run.path}")
-        found.append(run_tasks(loaded.model, loaded.tokenizer, names, include=scratch, limit=limit))
+        results = run_tasks(loaded.model, loaded.tokenizer, names, include=scratch, limit=limit)
+        if cut := [name for name, one in results.items() if one.n_cut]:
+            say(
+                f"{', '.join(cut)}: texts longer than the context of {loaded.run.path}; what decides an item "
+                "may lie in what was cut"
+            )
+        found.append(results)
     return found
 
 
@@ -139,7 +145,7 @@ def _as_json(result: "TaskResult") -> dict[str, Any]:
         _plain(metric): {**score.estimate.as_json(), "stderr": score.stderr}
         for metric, score in result.scores.items()
     }
-    return {"n_items": result.n_items, "chance": result.chance, "metrics": metrics}
+    return {"n_items": result.n_items, "n_cut": result.n_cut, "chance": result.chance, "metrics": metrics}
 
 
 def _with_error(value: float, stderr: float) -> str:
@@ -152,7 +158,8 @@ def _describe(name: str, result: "TaskResult") -> str:
         for metric, score in result.scores.items()
     )
     chance = "" if result.chance is None else f", chance {result.chance:g}"
-    return f"{name}: {scores} ({result.n_items:,} items{chance})"
+    cut = f", {result.n_cut:,} texts of them cut to the context" if result.n_cut else ""
+    return f"{name}: {scores} ({result.n_items:,} items{chance}{cut})"
 
 
 def _compared(

@@ -17,6 +17,8 @@ NEEDS = {
     "temperature": "distill",
 }
 """Settings that do nothing where another is 0."""
+WATCHING = ("lift", "aux_loss", "revive")
+"""Settings that keep neurons alive."""
 
 
 def train(
@@ -220,8 +222,16 @@ def refuse_alone(settings: Any, changes: Mapping[str, Any]) -> None:
     """Raise InputError where a setting is named that does nothing without another."""
     for name, needed in NEEDS.items():
         if name in changes and not getattr(settings, needed):
-            named, other = (f"--{one.replace('_', '-')}" for one in (name, needed))
-            raise InputError(f"{named} does nothing without {other}; give that too, or leave it out")
+            alone, other = (f"--{one.replace('_', '-')}" for one in (name, needed))
+            raise InputError(f"{alone} does nothing without {other}; give that too, or leave it out")
+    if settings.dense and (named := next((one for one in WATCHING if changes.get(one)), None)):
+        raise InputError(
+            f"--{named.replace('_', '-')} is for TopK layers, which --dense has not; leave it out"
+        )
+    if "dead_after" in changes and not settings.watches_neurons:
+        raise InputError("--dead-after does nothing without --lift, --aux-loss or --revive")
+    if "anneal_share" in changes and settings.anneal == "none":
+        raise InputError("--anneal-share does nothing with --anneal none; leave it out")
 
 
 def resume_run(out: Path, *, given: Mapping[str, Any] | None = None) -> Any:

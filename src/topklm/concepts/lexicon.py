@@ -95,7 +95,7 @@ def read_lexicon(path: Path | str) -> Lexicon:
     if path.suffix not in readers:
         raise InputError(f"{path} is no lexicon by its ending; give .yaml or .csv")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"there is no lexicon {path}") from None
     except UnicodeDecodeError:
@@ -141,6 +141,8 @@ def _yaml_entry(path: Path, node: Any) -> tuple[list[str], bool]:
 
     line, exact = node.start_mark.line + 1, False
     if isinstance(node, yaml.MappingNode):
+        if not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
+            raise InputError(f"{path}, line {line}: a field is no word; {HELP}")
         fields = {key.value: value for key, value in node.value}
         if not set(fields) <= {"words", "case"} or "words" not in fields:
             raise InputError(f"{path}, line {line}: unknown fields {', '.join(fields) or 'none'}; {HELP}")

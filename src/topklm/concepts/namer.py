@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,7 +81,8 @@ class Namer:
         numbered = "\n".join(f"{number}. {text}" for number, text in enumerate(examples, start=1))
         answer = self.ask(DETECT_TASK.format(name=name) + "\n\n" + numbered)
         found = re.search(r"\[[\d\s,]*\]", answer)
-        numbers = {int(digits) for digits in re.findall(r"\d+", found.group())} if found else {0}
+        listed = re.findall(r"\d+", found.group()) if found else ["0"]
+        numbers = {int(digits[:9]) for digits in listed}
         if not numbers <= set(range(1, len(examples) + 1)):
             raise NamerError(f"an answer that is no list of examples: {answer[:60]!r}")
         return [number in numbers for number in range(1, len(examples) + 1)]
@@ -102,7 +104,7 @@ class Namer:
             answer = json.loads(self._read(request))["choices"][0]["message"]["content"]
         except urllib.error.HTTPError as error:
             raise NamerError(f"the endpoint answers {error.code} {error.reason}") from None
-        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        except (OSError, HTTPException, ValueError, LookupError, TypeError, RecursionError) as error:
             reason = getattr(error, "reason", None) or str(error) or type(error).__name__
             raise NamerError(f"no answer that can be read: {reason}") from None
         if not isinstance(answer, str):

@@ -161,7 +161,9 @@ def validation_files(spec: str | Sequence[str]) -> bool:
     """Tell whether every specification is a directory that brings its own validation files."""
     specs = [spec] if isinstance(spec, str) else list(spec)
     return all(
-        Path(one).is_dir() and any(path.stem.startswith("validation") for path in _files(Path(one)))
+        not is_built_in(one)
+        and Path(one).is_dir()
+        and any(path.stem.startswith("validation") for path in _files(Path(one)))
         for one in specs
     )
 

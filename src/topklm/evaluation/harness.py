@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -48,6 +49,8 @@ class TaskResult(NamedTuple):
     """Accuracy of guessing, where the task's metadata says it."""
     pairs: dict[int, int]
     """The pair of each item, for tasks whose items come in pairs."""
+    n_cut: int = 0
+    """Texts, up to several an item, longer than the context: the model does not see how they begin."""
 
 
 class Difference(NamedTuple):
@@ -87,7 +90,16 @@ def run_tasks(
         manager = TaskManager(include_path=str(include), include_defaults=not own.issuperset(names))
         check_names(names, manager.all_tasks)
         loaded = _load(manager, names)
-        wrapped = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
+        cut: Counter[str] = Counter()
+
+        class Counting(HFLM):  # type: ignore[misc,unused-ignore]
+            def loglikelihood(self, requests: Any, **how: Any) -> Any:
+                for one in requests:
+                    context, continuation = self._encode_pair(*one.args)
+                    cut[one.task_name] += len(context) + len(continuation) > self.max_length + 1
+                return super().loglikelihood(requests, **how)
+
+        wrapped = Counting(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
         try:
             results: Any = simple_evaluate(
                 wrapped, tasks=loaded, task_manager=manager, limit=limit, bootstrap_iters=1000
@@ -101,7 +113,7 @@ def run_tasks(
                 f"an item of {', '.join(names)} does not fit the model's context of "
                 f"{wrapped.max_length} tokens"
             ) from None
-    return _read(results)
+    return _read(results, cut)
 
 
 def check_names(names: Sequence[str], known: Sequence[str]) -> None:
@@ -200,7 +212,7 @@ def _quiet() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-def _read(results: Mapping[str, Any]) -> dict[str, TaskResult]:
+def _read(results: Mapping[str, Any], cut: Mapping[str, int]) -> dict[str, TaskResult]:
     """Turn lm-eval's results into ours: tasks first, then groups over their tasks."""
     found: dict[str, TaskResult] = {}
     for name, samples in results["samples"].items():
@@ -209,7 +221,7 @@ def _read(results: Mapping[str, Any]) -> dict[str, TaskResult]:
         numbers = results["results"][name]
         scores = {key: _score(numbers, key, samples, pairs) for key in _metrics(numbers)}
         count = len({one["doc_id"] for one in samples})
-        found[name] = TaskResult(scores, count, metadata.get("chance"), pairs)
+        found[name] = TaskResult(scores, count, metadata.get("chance"), pairs, cut.get(name, 0))
     for name, numbers in (results.get("groups") or {}).items():
         children = [found[child] for child in results["group_subtasks"].get(name, []) if child in found]
         if children:
@@ -268,7 +280,8 @@ def _group(numbers: Mapping[str, Any], children: Sequence[TaskResult]) -> TaskRe
     scores = {key: _with_items(numbers, key, items, pairs) for key, items in pooled.items()}
     chances = {child.chance for child in children}
     chance = chances.pop() if len(chances) == 1 else None
-    return TaskResult(scores, sum(child.n_items for child in children), chance, pairs)
+    count, cut = (sum(one) for one in zip(*((child.n_items, child.n_cut) for child in children), strict=True))
+    return TaskResult(scores, count, chance, pairs, cut)
 
 
 def _line(error: BaseException) -> str:

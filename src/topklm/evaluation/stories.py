@@ -108,7 +108,7 @@ def kept(texts: Sequence[str]) -> Kept:
     ones = np.ones(len(texts))
     return Kept(
         topic=bootstrap_ratio(same_topic, ones),
-        people=bootstrap_ratio(found, named),
+        people=bootstrap_ratio(found, named) if any(named) else Estimate(math.nan, -math.inf, math.inf),
         outcome=bootstrap_ratio(ended, ones),
         n_documents=len(texts),
     )

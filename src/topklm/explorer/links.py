@@ -37,7 +37,7 @@ class Links(NamedTuple):
             (name, str(one))
             for name, value in query.items()
             for one in (value if isinstance(value, list | tuple) else [value])
-            if one not in ("", None, False)
+            if one is not None and one is not False and one != ""  # 0 is a layer and a step
         ]
         return "?" + urlencode(pairs) if pairs else ""
 

@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.errors import RunError
 from ..core.files import without_paths
 from ..reports.document import markdown_table
 from ..training.run import Run
 from ..training.settings import TrainSettings
-from ..training.twin import twin_directory
+from ..training.twin import SAME, check_settings, twin_directory
 
 TAGS = ("topklm", "interpretability", "sparse")
 PAPER = "TopK Language Models (Takahashi, Inaba, Inui, Heinzerling, 2025, arXiv 2506.21468)"
@@ -61,6 +62,9 @@ def what_it_is(run: Run) -> str:
     """Say what kind of model it is, in one paragraph."""
     settings = run.settings
     size = f"{(run.parameters or 0) / 1e6:.1f}M parameters, {settings.depth} blocks, width {settings.width}"
+    source = without_paths(settings.source)
+    if settings.dense and source:
+        return f"{source}, trained on by topklm without TopK, as the control of a conversion. {size}."
     if settings.dense:
         return f"A small Llama-like language model, trained by topklm as a TopK model's dense twin. {size}."
     layers = settings.topk_layers
@@ -70,7 +74,9 @@ def what_it_is(run: Run) -> str:
         else f"each of the first {settings.depth - settings.n_nontopk} blocks"
     )
     return (
-        f"A TopK language model, after {PAPER}. {size}. After {where}, only {settings.k} entries of the "
+        f"A TopK language model, after {PAPER}. "
+        + (f"Converted from {source}: TopK was put in, and training went on. " if source else "")
+        + f"{size}. After {where}, only {settings.k} entries of the "
         "residual stream are kept per token and the rest is zero, so that the hidden state is a sparse code "
         "and a neuron is a feature: no autoencoder has to be trained to read it."
     )
@@ -108,6 +114,8 @@ def training(run: Run) -> dict[str, str]:
         "tokenizer": without_paths(settings.tokenizer),
         "context": f"{settings.context} tokens",
         "learning rate": f"{settings.lr:g}, of the embedding {settings.embedding_lr or settings.lr:g}",
+        **({"source": without_paths(settings.source)} if settings.source else {}),
+        **({"share of the loss distilled from it": f"{settings.distill:g}"} if settings.distill else {}),
         "seed": str(settings.seed),
         "precision": str(about["machine"].get("precision", "")),
         "versions": ", ".join(f"{key} {value}" for key, value in about["versions"].items()),
@@ -146,9 +154,13 @@ def evaluations(run: Run) -> dict[int, float]:
 
 
 def twin_of(run: Run) -> Run | None:
-    """Return the dense twin in a TopK run's directory, where it is finished."""
+    """Return the dense twin in a TopK run's directory, where it is finished and one of this run."""
     path = twin_directory(run)
     if run.settings.dense or not (path / "train.json").is_file():
         return None
     twin = Run(path)
+    try:
+        check_settings(run, twin, SAME)
+    except RunError:
+        return None
     return twin if twin.finished else None

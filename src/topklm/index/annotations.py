@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 
 from ..core.errors import InputError, first_line
 from ..core.files import disk_full_is_said, locked, whole_file
+from .format import COLUMNS
+from .sql import parquet
 
 if TYPE_CHECKING:
     from .feature_index import FeatureIndex
@@ -60,7 +62,7 @@ def view(directory: Path) -> str:
     query = "SELECT * FROM features_alone"
     for path in files(directory)[:2]:
         if path.is_file():
-            query += f" LEFT JOIN read_parquet({_quoted(path)}) USING (site, index)"
+            query += f" LEFT JOIN {parquet(path)} USING (site, index)"
     return query
 
 
@@ -70,7 +72,7 @@ def concept_view(directory: Path) -> str:
     types = dict(zip(CONCEPTS.names, ("VARCHAR", "USMALLINT", "UINTEGER", *["DOUBLE"] * 3), strict=True))
     there = pq.read_schema(path).names if path.is_file() else []
     columns = ", ".join(name if name in there else f"NULL::{kind} AS {name}" for name, kind in types.items())
-    source = f"FROM read_parquet({_quoted(path)})" if there else "WHERE false"
+    source = f"FROM {parquet(path)}" if there else "WHERE false"
     return f"SELECT {columns} {source}"
 
 
@@ -86,7 +88,7 @@ def add_facts(index: "FeatureIndex", facts: Mapping[str, Mapping[str, float | st
         table = pq.read_table(path) if path.is_file() else _keys(index)
         there = set(index.columns) - (set(table.column_names) - set(KEYS))
         for name, numbers in facts.items():
-            if name in there or name in ("labels", "bins"):
+            if name in there or name in COLUMNS["features"] or name in ("labels", "bins"):
                 raise InputError(f"{name!r} is a column of every index; name the fact otherwise")
             column = _column(index, name, numbers)
             if name in table.column_names:
@@ -136,7 +138,3 @@ def _keys(index: "FeatureIndex") -> pa.Table:
 def _replace(path: Path, table: pa.Table) -> None:
     with whole_file(path) as partial:
         pq.write_table(table, partial, compression="zstd")
-
-
-def _quoted(path: Any) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ..core.errors import CorpusError, InputError, RunError
+from ..core.errors import InputError, RunError
 from ..core.files import locked, read_json, remove_partial, write_json
 from ..core.processes import joined, on_main, place, wait_for_all
 from ..core.progress import counted
@@ -28,7 +28,7 @@ from .format import ABOUT, FORMAT, WORK, Layout
 from .parts import Cut, is_whole, make_part, part_directory
 from .sources import source_of
 from .store import directory_of
-from .text import Text, content_of, find_text
+from .text import Text, find_text, text_changed
 
 PART_FIRINGS = 2**23
 """Firings of a part, about: what is held in memory at once."""
@@ -188,14 +188,7 @@ class _Build:
 
     def _refuse_other_text(self, about: dict[str, Any]) -> None:
         """Raise InputError where the files of the text hold something else by now; gone, they say nothing."""
-        was = about["corpus"].get("content")
-        if was is None:
-            return
-        try:
-            now = content_of(self.run, self.request["data"])
-        except CorpusError:
-            return
-        if was != now:
+        if text_changed(self.run, self.request["data"], about["corpus"].get("content")):
             spec = ", ".join(about["corpus"]["spec"])
             raise InputError(
                 f"{self.out} holds an index of what {spec} held before; choose another directory, "

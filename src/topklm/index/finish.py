@@ -15,7 +15,7 @@ from ..core.files import flush, sha256_file, whole_file
 from ..core.progress import counted
 from ..data.tokenizer import token_bytes
 from ..features import FeatureSource, SteerableSource, token_effects
-from ..features.effects import probe_contexts
+from ..features.effects import CONTEXT_TOKENS, probe_contexts
 from . import merge
 from .assemble import Site, change_table, feature_table, no_changes
 from .distributions import Counts, Histogram, add_up, bars, bins, quantiles
@@ -203,7 +203,10 @@ def _changes(
     if not path.is_file():
         fires = np.flatnonzero(counts.firings)
         medians = numbers[QUANTILES.index(0.5), fires]
-        contexts = probe_contexts(torch.from_numpy(np.asarray(text.packed.tokens, np.int64)))
+        contexts = probe_contexts(
+            torch.from_numpy(np.asarray(text.packed.tokens, np.int64)),
+            length=min(CONTEXT_TOKENS, source.context),
+        )
         effects_found = list(
             token_effects(source, layer, fires.tolist(), medians.tolist(), contexts, count=CHANGES)
         )

@@ -27,6 +27,7 @@ from .format import (
     database,
 )
 from .sorting import strip_name
+from .sql import quoted
 from .text import Text
 
 Array = np.ndarray[Any, Any]
@@ -128,7 +129,7 @@ def write_token_mass(parts: Parts, path: Path, layout: Layout) -> None:
     parts.database.execute(
         f"COPY (SELECT token, {site} AS site, {index} AS index, sum(firings)::BIGINT AS firings, "  # noqa: S608
         f"sum(mass) AS mass FROM read_parquet($1) GROUP BY token, feature ORDER BY token, feature) "
-        f"TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {FIRINGS_GROUP})",
+        f"TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {FIRINGS_GROUP})",
         [parts.files("mass")],
     )
 
@@ -238,10 +239,6 @@ def tokens_for_similarity(text: Text, kept: Array, most: int) -> Array:
             marked[starts[document] : starts[document] + size] = True
             most -= size
     return marked
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _site_and_index(layout: Layout) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from ..core.forms import Shape, read_form
 from ..core.site import Feature, Latent, Neuron
 from . import annotations
 from .format import ABOUT, COLUMNS, FIRINGS, FORMAT, TABLES, WORK, Layout, database
+from .sql import parquet, pattern, quoted
 
 Array = np.ndarray[Any, Any]
 OWN = "topk"
@@ -191,8 +192,9 @@ class Store:
         files = [self.path / f"{name}.parquet" for name in TABLES]
         for name, path in zip(TABLES, files, strict=True):
             table = "features_alone" if name == "features" else name
-            self._database.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet({_quoted(path)})")  # noqa: S608
-        allowed = ", ".join(_quoted(path) for path in (*files, *annotations.files(self.path)))
+            self._database.execute(f"CREATE VIEW {table} AS SELECT * FROM {parquet(path)}")  # noqa: S608
+        read = (*files, *annotations.files(self.path))
+        allowed = ", ".join(map(quoted, {*map(str, read), *map(pattern, read)}))  # it asks for both in turn
         self._database.execute("SET python_enable_replacements = false")
         self._database.execute("SET parquet_metadata_cache = true")
         self._database.execute(f"SET allowed_paths = [{allowed}]")
@@ -239,7 +241,3 @@ def check_table(path: Path, described: Any, *, verify: bool) -> None:
     if verify and sha256_file(path) != described.get("sha256"):
         raise InputError(f"{path} is damaged: its hash is not what was written; build the index anew")
     annotations.check_columns(path, COLUMNS[path.stem], advice="build the index anew")
-
-
-def _quoted(path: Path | str) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

@@ -89,14 +89,19 @@ def find_text(
     return _cut(_packed(held_out, tokenizer, directory, tokens, console), tokens, spec)
 
 
-def content_of(run: Run | None, data: str | Sequence[str] | None) -> str | None:
-    """Return what the files of a text hold by now, to compare with `Text.content`.
+def text_changed(run: Run | None, data: str | Sequence[str] | None, content: str | None) -> bool:
+    """Tell whether the files of a text hold another by now than they did; gone, they do not say.
 
-    Raises CorpusError where they are gone.
+    data: as it was asked for. content: what they held, see `Text.content`.
     """
-    if data is None and run is not None:
-        return held_out_corpus(run).content()
-    return load_corpus(data or (), part="validation").content()
+    if content is None:
+        return False
+    try:
+        if data is None and run is not None:
+            return held_out_corpus(run).content() != content
+        return load_corpus(data or (), part="validation").content() != content
+    except CorpusError:
+        return False
 
 
 def spec_of(run: Run, data: str | Sequence[str] | None = None) -> list[str]:

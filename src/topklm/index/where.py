@@ -22,6 +22,8 @@ PIECES = re.compile(
 COMPARISONS = ("=", "==", "!=", "<>", "<", "<=", ">", ">=")
 WORDS = ("and", "or", "not", "in", "like", "between", "is", "null")
 DEEPEST = 100
+LONGEST_WHOLE = 300
+"""Digits of a number from which it is read as a float; Python reads no longer ones as whole."""
 
 
 class Condition(NamedTuple):
@@ -175,7 +177,8 @@ class _Reader:
         kind, piece = self.pieces[self.place] if self.place < len(self.pieces) else ("end", "the end")
         self.place += 1
         if kind == "number":
-            return _Term("?", "number", [float(piece) if re.search(r"[.eE]", piece) else int(piece)])
+            whole = len(piece) < LONGEST_WHOLE and not re.search(r"[.eE]", piece)
+            return _Term("?", "number", [int(piece) if whole else float(piece)])
         if kind == "text":
             return _Term("?", "text", [piece[1:-1].replace(piece[0] * 2, piece[0])])
         if kind == "name":

@@ -221,8 +221,10 @@ def draw_runs(content: Mapping[str, Any]) -> Text:
 def _interval(one: Mapping[str, Any], digits: int = 3) -> str:
     if not _known(one["value"]):
         return "-"
-    value, low, high = (f"{one[end]:.{digits}f}" for end in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+    value = f"{one['value']:.{digits}f}"
+    if not (_known(one["low"]) and _known(one["high"])):
+        return value  # of a single feature nothing is known about the next
+    return f"{value} [{one['low']:.{digits}f}, {one['high']:.{digits}f}]"
 
 
 def _percent(share: float | None) -> str:

@@ -83,6 +83,9 @@ def train_saes(
             names = [settings.name_of(width, seed) for width in settings.widths for seed in settings.seeds]
             done = [finished(out / name, settings, origin) for name in names]
             if all(done):
+                plan = out / WORK / "plan.json"
+                if plan.is_file() and read_json(plan).get("settings") == settings.as_json():
+                    shutil.rmtree(out / WORK)  # it was killed after the last of them
                 say(f"{', '.join(names)} in {out}: trained already, nothing to do")
                 return [out / name for name in names]
             if any(done) and not (out / WORK).is_dir():  # else it was killed between two of them
@@ -181,12 +184,9 @@ class _Training:
         self.number += 1
 
     def _held_out_streams(self) -> dict[int, Any]:
-        rows = -(-HELD_OUT_TOKENS // self.held_out.context)
-        return streams(
-            self.model,
-            self.held_out.token_ids(0)[: min(rows, self.held_out.blocks)],
-            self.settings.sites,
-        )
+        rows = min(-(-HELD_OUT_TOKENS // self.held_out.context), self.held_out.blocks)
+        chunks = [self.held_out.token_ids(number) for number in range(-(-rows // self.held_out.rows))]
+        return streams(self.model, torch.cat(chunks)[:rows], self.settings.sites)
 
     def _look(self, member: Member, held_out: Tensor, say: Say) -> None:
         """Measure an SAE, and say where that decides that its training ends early."""

@@ -3,7 +3,9 @@
 An arm is a list of units, each one thing that is steered towards one concept. How a unit is run: `trial.py`.
 """
 
+import hashlib
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,7 +55,14 @@ class Unit(NamedTuple):
     def key(self) -> str:
         """A name for its file, unique in an evaluation."""
         plain = "".join(letter if letter.isalnum() else "-" for letter in f"{self.name} {self.concept}")
+        if len(plain) > LONGEST_KEY or not re.fullmatch(r"[\w: ]*", self.concept):
+            # else a lexicon's C# and C+ would share a file
+            plain = f"{plain[:LONGEST_KEY]}-{hashlib.sha256(self.concept.encode()).hexdigest()[:8]}"
         return f"{self.arm}--{plain}"
+
+
+LONGEST_KEY = 80
+"""Letters of a unit's name in its file's."""
 
 
 @dataclass

@@ -133,7 +133,11 @@ class _Evaluation:
             text,
             (self.twin or loaded).model,
             prompts=prompts,
-            contexts=probe_contexts(tokens, count=CONTEXTS, length=CONTEXT_TOKENS),
+            contexts=probe_contexts(
+                tokens,
+                count=CONTEXTS,
+                length=min(CONTEXT_TOKENS, loaded.model.config.max_position_embeddings),
+            ),
             strengths=settings.strengths,
             new_tokens=settings.new_tokens,
             temperature=settings.temperature,

@@ -161,7 +161,7 @@ def _ranked(
     rows = rows_of(index, list(names))
     if contexts is None:
         tokens = torch.from_numpy(index.tokens.astype(np.int64))
-        contexts = probe_contexts(tokens, count=CONTEXTS, length=CONTEXT_TOKENS)
+        contexts = probe_contexts(tokens, count=CONTEXTS, length=min(CONTEXT_TOKENS, source.context))
     edits = [Edit(row["feature"], set_to=strength * row["q99"]) for row in rows]
     rises = mass_rises(source, contexts, edits, asked.tokens)
     found = [

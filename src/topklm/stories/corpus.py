@@ -13,10 +13,13 @@ def documents(argument: str) -> Iterator[tuple[str, Mapping[str, str]]]:
     """
     if argument and not argument.isdecimal():
         raise CorpusError(f"'stories:{argument}': the seed is a whole number, as in stories:7")
-    return _told(int(argument or 0))
+    try:
+        return _told(Stories(int(argument or 0)))
+    except ValueError as error:
+        raise CorpusError(f"'stories:{argument[:40]}': {error}") from None
 
 
-def _told(seed: int) -> Iterator[tuple[str, Mapping[str, str]]]:
-    for story in Stories(seed):
+def _told(stories: Stories) -> Iterator[tuple[str, Mapping[str, str]]]:
+    for story in stories:
         variables = story.variables._asdict()
         yield story.text, {name: value for name, value in variables.items() if isinstance(value, str)}

@@ -10,6 +10,7 @@ from rich.console import Console
 from ..core.errors import InputError
 from ..core.files import sha256_file, write_json
 from ..core.forms import NUMBER, Shape, read_form
+from ..index.text import text_changed
 from ..training import Run
 from ..training.run import load_run_tokenizer
 from .probe import Probe, find_probe
@@ -90,6 +91,12 @@ class Plan:
                     f"{self.directory} holds a trace with {name}={self.request[name]!r}, not {value!r}; ask "
                     "for the same, choose another directory with --out, or delete it"
                 )
+        then = self.content["corpus"].get("content")
+        if request and text_changed(self.run, self.request["data"], then):
+            raise InputError(
+                f"the text has changed since {self.directory} was begun; choose another directory with "
+                "--out, or delete it"
+            )
         now = _hash_of(self.request["lexicon"])
         if now is not None and now != self.content.get("lexicon_sha256", now):
             raise InputError(
@@ -132,7 +139,7 @@ class Plan:
             "revision": self.run.revision,
             "request": self.request,
             "lexicon_sha256": _hash_of(self.request["lexicon"]),
-            "corpus": {"spec": probe.spec, "sha256": probe.sha256},
+            "corpus": {"spec": probe.spec, "sha256": probe.sha256, "content": probe.content},
             "n_tokens": probe.n_tokens,
             "n_documents": len(probe.packed.documents),
             "concepts": [

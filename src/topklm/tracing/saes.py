@@ -1,5 +1,6 @@
 """SAEs as sources of a trace: those of the twin's checkpoints, and several seeds of one model's."""
 
+import json
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -87,7 +88,10 @@ def seed_sets(run: Run) -> list[list[str]]:
     alike: dict[tuple[Any, ...], list[str]] = {}
     for name in names_of(run):
         about = read_set(run.path / FOLDER / name)
-        key = (about["width"], about["settings"]["architecture"], tuple(about["saes"]), about["revision"])
+        settings = {
+            field: value for field, value in about["settings"].items() if field not in ("widths", "seeds")
+        }
+        key = (about["width"], json.dumps(settings, sort_keys=True), tuple(about["saes"]), about["revision"])
         alike.setdefault(key, []).append(name)
     return [sorted(names) for names in alike.values() if len(names) > 1]
 

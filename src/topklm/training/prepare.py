@@ -1,5 +1,6 @@
 """What a run trains on: corpora found, tokenizer made, both parts packed."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,8 @@ def with_absolute_paths(settings: TrainSettings) -> TrainSettings:
     """Replace the paths of existing files, so that the run can be resumed from anywhere."""
 
     def absolute(spec: str) -> str:
-        return str(Path(spec).resolve()) if spec and Path(spec).exists() else spec
+        # not resolved: a cache of the hub has links of known endings to files without one
+        return os.path.abspath(spec) if spec and Path(spec).exists() else spec  # noqa: PTH100
 
     def corpus(spec: str) -> str:
         return spec if is_built_in(spec) else absolute(spec)
@@ -176,6 +178,11 @@ def _packed_part(run: Run, name: str, corpus: Corpus, tokenizer: Any, *, console
     if len(part.tokens) < settings.context:
         raise CorpusError(
             f"the {name} part has {len(part.tokens)} tokens, less than one block of "
-            f"{settings.context}; give more text or a smaller --context"
+            f"{settings.context}; give more text"
+            + (
+                " or a smaller --context"
+                if name == "train"
+                else ", held-out text with --validation, or a smaller --context"
+            )
         )
     return part

@@ -169,6 +169,7 @@ def load_run_tokenizer(run: Run) -> Any:
     """Load a run's tokenizer. Raises RunError where it is not the one it was trained with."""
     from transformers import AutoTokenizer
 
+    from .. import model  # noqa: F401  # else transformers asks whether to run the run's own copy of it
     from ..data.tokenizer import fingerprint
 
     try:

@@ -135,6 +135,8 @@ class TrainSettings:
 
     def _check_pairs(self) -> None:
         """Raise InputError where two settings do not go together."""
+        if self.topk_layers == [] and not self.dense:
+            raise InputError("topk_layers=[] leaves no TopK layer; name one, or give dense")
         if self.distill and not self.source:
             raise InputError(f"distill={self.distill} needs a source to learn from")
         if self.distill and self.compile:

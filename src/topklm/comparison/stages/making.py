@@ -5,6 +5,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...index import FeatureIndex, build_index
+from ...index.text import text_changed
 from ...sae.checkpoints import SCRATCH, STEPS, train_checkpoint_saes
 from ...sae.lens import saelens
 from ...sae.quality import saes_quality
@@ -135,7 +136,11 @@ def index(work: Work) -> Found:
     there = None
     if (path / "index.json").is_file() and work.budget.index_tokens is None:
         found = FeatureIndex.open(path, revision=work.run.revision)
-        if set(work.budget.data or ()) <= set(found.about["corpus"]["spec"]):  # of the text that is asked for
+        corpus, asked = found.about["corpus"], found.about.get("request", {}).get("data")
+        changed = text_changed(work.run, asked, corpus.get("content"))
+        if (
+            set(work.budget.data or ()) <= set(corpus["spec"]) and not changed
+        ):  # of the text that is asked for
             there = found
             work.say(f"{path}: taken as it is")
     built = there or build_index(
