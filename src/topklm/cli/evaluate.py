@@ -99,8 +99,8 @@ def held_out_losses(path: str, data: list[str] | None, compare: str | None, *, a
         "format": "topklm.eval/1",
         "data": data or ["validation"],
         "held_out": not any(seen),
+        **results[0],
     }
-    content |= results[0]
     lines = [describe(str(loaded.run.path), one) for loaded, one in zip(runs, measured, strict=True)]
     if compare is not None:
         if sums[0].bytes.tolist() != sums[1].bytes.tolist():

@@ -44,6 +44,12 @@ class Packed:
     about: dict[str, Any]
     """What `NAME.json` says: format, key, counts, hashes."""
 
+    @property
+    def content(self) -> str | None:
+        """What the files held that it was packed from (`Corpus.content`); None where its name decides."""
+        content = self.about["key"].get("content")
+        return None if content is None else str(content)
+
     @classmethod
     def open(cls, directory: Path, name: str) -> "Packed":
         """Map a finished part, after checking its hash. Raises CorpusError where it is not whole."""

@@ -95,6 +95,20 @@ def boundary_id(tokenizer: Any) -> int | None:
     return tokenizer.eos_token_id if first is None else first
 
 
+def end_ids(eos: int | list[int] | None, tokenizer: Any) -> set[int]:
+    """Return the tokens that end a text: a config's one or several, and the boundary.
+
+    A document ends where the next begins, which in training the boundary says.
+    """
+    named = {*(eos if isinstance(eos, list) else [eos]), boundary_id(tokenizer)}
+    return {one for one in named if one is not None}
+
+
+def as_config(ends: set[int]) -> int | list[int]:
+    """Write end tokens as a config of transformers has them: one as it is, several as a list."""
+    return sorted(ends) if len(ends) > 1 else next(iter(ends))
+
+
 def fingerprint(tokenizer: Any) -> str:
     """Return a hash of everything that decides how a text is tokenized, and of its special tokens.
 

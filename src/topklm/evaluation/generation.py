@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from ..core.errors import InputError
-from ..data.tokenizer import boundary_id, encode_prompt
+from ..data.tokenizer import boundary_id, encode_prompt, end_ids
 
 
 def write(
@@ -227,10 +227,7 @@ def _padded(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]]) -> dic
 
 def _ends(model: Any, tokenizer: Any) -> set[int]:
     """Return the tokens that end a text: the model's, and what packing puts before the next document."""
-    ends = model.generation_config.eos_token_id
-    found = set() if ends is None else {ends} if isinstance(ends, int) else set(ends)
-    boundary = boundary_id(tokenizer)
-    return found if boundary is None else found | {boundary}
+    return end_ids(model.generation_config.eos_token_id, tokenizer)
 
 
 def _until(ids: list[int], ends: set[int]) -> list[int]:

@@ -85,7 +85,7 @@ def finish(
         "sites": sites,
         "n_tokens": len(text.packed.tokens),
         "n_documents": len(text.hashes),
-        "corpus": {"spec": text.spec, "sha256": text.sha256, "content": text.content},
+        "corpus": {"spec": text.spec, "sha256": text.sha256, "content": text.packed.content},
         "firings": firings,
         "sample": {**sampled, "tokens_for_similarity": related.tokens},
         "quantiles": list(QUANTILES),

@@ -40,12 +40,6 @@ class Text(NamedTuple):
         return self.hashes.astype(np.float64) / 2**64 < share
 
     @property
-    def content(self) -> str | None:
-        """What the files held that it was packed from (`Corpus.content`); None where a run had it already."""
-        content = self.packed.about["key"].get("content")
-        return None if content is None else str(content)
-
-    @property
     def words(self) -> str:
         """Say for people what it is."""
         return ", ".join(self.spec)
@@ -92,7 +86,7 @@ def find_text(
 def text_changed(run: Run | None, data: str | Sequence[str] | None, content: str | None) -> bool:
     """Tell whether the files of a text hold another by now than they did; gone, they do not say.
 
-    data: as it was asked for. content: what they held, see `Text.content`.
+    data: as it was asked for. content: what they held, see `Packed.content`.
     """
     if content is None:
         return False

@@ -84,7 +84,8 @@ def train_saes(
             done = [finished(out / name, settings, origin) for name in names]
             if all(done):
                 plan = out / WORK / "plan.json"
-                if plan.is_file() and read_json(plan).get("settings") == settings.as_json():
+                left = read_json(plan) if plan.is_file() else None
+                if isinstance(left, dict) and left.get("settings") == settings.as_json():
                     shutil.rmtree(out / WORK)  # it was killed after the last of them
                 say(f"{', '.join(names)} in {out}: trained already, nothing to do")
                 return [out / name for name in names]

@@ -163,7 +163,8 @@ def found_neurons(bench: Bench) -> list[Unit]:
     which no token stands are left out.
     """
     tokens = torch.from_numpy(bench.index.tokens.astype(np.int64))
-    contexts = probe_contexts(tokens, count=2 * CONTEXTS, length=CONTEXT_TOKENS)[1::2]
+    length = min(CONTEXT_TOKENS, bench.source.context)
+    contexts = probe_contexts(tokens, count=2 * CONTEXTS, length=length)[1::2]
     known = {str(one.feature): one for one in bench.survey.features if one.live and one.p99 > 0}
     found = []
     for concept in dict.fromkeys(unit.concept for unit in bench.of(MAIN)):

@@ -136,7 +136,7 @@ class _Evaluation:
             contexts=probe_contexts(
                 tokens,
                 count=CONTEXTS,
-                length=min(CONTEXT_TOKENS, loaded.model.config.max_position_embeddings),
+                length=min(CONTEXT_TOKENS, source.context),
             ),
             strengths=settings.strengths,
             new_tokens=settings.new_tokens,

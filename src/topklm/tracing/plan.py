@@ -139,7 +139,7 @@ class Plan:
             "revision": self.run.revision,
             "request": self.request,
             "lexicon_sha256": _hash_of(self.request["lexicon"]),
-            "corpus": {"spec": probe.spec, "sha256": probe.sha256, "content": probe.content},
+            "corpus": {"spec": probe.spec, "sha256": probe.sha256, "content": probe.packed.content},
             "n_tokens": probe.n_tokens,
             "n_documents": len(probe.packed.documents),
             "concepts": [

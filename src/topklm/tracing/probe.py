@@ -54,12 +54,6 @@ class Probe:
     tokenizer: Any
 
     @property
-    def content(self) -> str | None:
-        """What the files held that it was packed from, as `index.text.Text.content` says it."""
-        content = self.packed.about["key"].get("content")
-        return None if content is None else str(content)
-
-    @property
     def n_tokens(self) -> int:
         """How many tokens it has, document boundaries included."""
         return len(self.packed.tokens)

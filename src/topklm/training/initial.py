@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers import set_seed
 
-from ..data.tokenizer import boundary_id, vocabulary_size
+from ..data.tokenizer import as_config, boundary_id, end_ids, vocabulary_size
 from ..model import TopKLMForCausalLM
 from .settings import TrainSettings
 
@@ -13,12 +13,11 @@ from .settings import TrainSettings
 def new_model(settings: TrainSettings, tokenizer: Any, *, attention: str) -> TopKLMForCausalLM:
     """Draw a model's initial weights; a TopK model and its dense twin get the same."""
     boundary, pad = boundary_id(tokenizer), tokenizer.pad_token_id
-    # a document ends where the next begins, which in training the boundary says, not the tokenizer's end
-    ends = sorted({one for one in (boundary, tokenizer.eos_token_id) if one is not None})
+    ends = end_ids(tokenizer.eos_token_id, tokenizer)
     config = settings.model_config(
         vocab_size=vocabulary_size(tokenizer),
         bos_token_id=boundary,
-        eos_token_id=ends if len(ends) > 1 else boundary,
+        eos_token_id=as_config(ends),
         # torch keeps a padding token's embedding at zero, which a boundary's must not be
         pad_token_id=None if pad in ends else pad,
     )

@@ -10,7 +10,7 @@ from transformers import AutoConfig, LlamaForCausalLM, set_seed
 from ..core.errors import InputError, RunError, first_line
 from ..core.files import PARTIAL, damage, read_json, seal
 from ..core.hub import hub_answers, pretrained_place
-from ..data.tokenizer import boundary_id, vocabulary_size
+from ..data.tokenizer import as_config, end_ids, vocabulary_size
 from ..model import TopKLMConfig, TopKLMForCausalLM
 from .run import WEIGHTS, Run, loading, quiet_transformers
 from .settings import TrainSettings
@@ -230,11 +230,7 @@ def started_from_source(run: Run, tokenizer: Any, *, attention: str) -> TopKLMFo
             "give its own with --tokenizer"
         )
     model = with_topk(original, run.settings)
-    # a document ends where the next begins, which in training the boundary says, not the original's end
-    theirs = model.config.eos_token_id
-    named = {*(theirs if isinstance(theirs, list) else [theirs]), boundary_id(tokenizer)}
-    ends = sorted(one for one in named if one is not None)
-    model.config.eos_token_id = ends if len(ends) > 1 else ends[0]
+    model.config.eos_token_id = as_config(end_ids(model.config.eos_token_id, tokenizer))
     model.generation_config.eos_token_id = model.config.eos_token_id
     model.set_attn_implementation(attention)
     set_seed(run.settings.seed)

@@ -138,9 +138,8 @@ def index(work: Work) -> Found:
         found = FeatureIndex.open(path, revision=work.run.revision)
         corpus, asked = found.about["corpus"], found.about.get("request", {}).get("data")
         changed = text_changed(work.run, asked, corpus.get("content"))
-        if (
-            set(work.budget.data or ()) <= set(corpus["spec"]) and not changed
-        ):  # of the text that is asked for
+        named = set(work.budget.data or ()) <= set(corpus["spec"])
+        if named and not changed:  # of the text that is asked for
             there = found
             work.say(f"{path}: taken as it is")
     built = there or build_index(
