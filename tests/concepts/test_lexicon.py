@@ -111,7 +111,7 @@ def test_a_malformed_line_is_named_by_its_number(
 )
 def test_a_byte_order_mark_is_not_part_of_a_name(name: str, content: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8-sig")
-    assert list(read_lexicon(tmp_path / name).words) == ["animal"]
+    assert read_lexicon(tmp_path / name).names == ("animal",)
 
 
 def test_files_that_are_no_text_are_said(tmp_path: Path) -> None:
