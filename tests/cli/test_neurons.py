@@ -16,6 +16,7 @@ from topklm.core.files import damage
 from topklm.explorer.workspace import Missing, Workspace
 from topklm.export.tools import new_directory
 from topklm.index import FeatureIndex, build_index
+from topklm.index.notes import Notes
 from topklm.training import Run
 
 Capture = pytest.CaptureFixture[str]
@@ -263,3 +264,37 @@ def test_a_run_without_an_index_says_how_to_build_one(verb: list[str], trained: 
     line = fails(capsys, verb[0], str(trained.path), *verb[1:])
     assert line.endswith(f"has no index yet; build one with: topklm index {trained.path}")
     assert "there is no run" in fails(capsys, verb[0], "/nowhere", *verb[1:])
+
+
+def test_a_name_that_a_person_gave_stands_in_the_table_and_on_the_card(
+    run: str, capsys: Capture, tmp_path: Path
+) -> None:
+    copy, name = tmp_path / "named", "the [b]commas[/b]"
+    shutil.copytree(run, copy)
+    dense = FeatureIndex.open(copy / "index").features(sort="-density", limit=1)[0]["feature"]
+    Notes(copy).write(dense, name=name, note="")
+    assert name in printed(capsys, "neurons", str(copy), "--limit", "1")
+    assert name in printed(capsys, "neuron", str(copy), dense).splitlines()[0]
+    rows = json.loads(printed(capsys, "neurons", str(copy), "--json"))["neurons"]
+    assert {row["neuron"]: row["given_name"] for row in rows if row["given_name"]} == {dense: name}
+    assert json.loads(printed(capsys, "neuron", str(copy), dense, "--json"))["labels"] == [name]
+    shutil.move(copy / "index", copy / "index-random")  # another index beside it bears no names
+    assert FeatureIndex.open(copy / "index-random").card(dense).labels == ()
+
+
+def test_options_that_go_with_another_are_refused_without_it(run: str, capsys: Capture) -> None:
+    assert "--namer" in fails(capsys, "metrics", run, "--named", "3")
+    assert "--namer" in fails(capsys, "metrics", run, "--namer-model", "x")
+    assert "--export" in fails(capsys, "explore", run, "--neurons", "3")
+    texts = ("--with", "a.txt", "--without", "b.txt")
+    assert "--concept" in fails(capsys, "find", run, *texts, "--lexicon", "c.yaml")
+
+
+def test_the_demo_is_called_so_in_messages(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert "demo/index knows no concepts" in fails(capsys, "neurons", "demo", "--concept", "sea").replace(
+        "topklm: ", ""
+    )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topklm.concepts import Lexicon, english, read_lexicon, type_classes
+from topklm.concepts import Lexicon, english, read_lexicon, resolve_name, type_classes
 from topklm.core.errors import InputError
 
 
@@ -125,3 +125,12 @@ def test_files_that_are_no_text_are_said(tmp_path: Path) -> None:
         read_lexicon(tmp_path / "d.yaml")
     with pytest.raises(InputError, match="empty word"):
         Lexicon({"a": [" "]})
+
+
+def test_a_concept_is_suggested_by_its_words_before_its_spelling() -> None:
+    names = english().names
+    with pytest.raises(InputError, match="did you mean water and shore"):
+        resolve_name(names, "sea")
+    with pytest.raises(InputError, match="did you mean animals"):
+        resolve_name(names, "animal")
+    assert resolve_name(("topic:sea", "kin:aunt"), "sea") == "topic:sea"

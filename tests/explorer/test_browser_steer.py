@@ -95,6 +95,21 @@ def test_settings_leave_as_python_as_a_file_and_as_a_link(
     expect(page.locator("#edits .feature")).to_have_text("L0/N3")
 
 
+def test_a_link_holds_every_kind_of_edit(visitor: Visitor, page: Page) -> None:
+    chosen = (("L0/N3", "set_to"), ("L1/N4", "add"), ("L0/N5", "scale"), ("L1/N6", "ablate"))
+    for name, action in chosen:
+        page.get_by_label("A word, a concept").fill(name)
+        page.get_by_label("A word, a concept").press("Enter")
+        page.get_by_label(f"What is done to {name}").select_option(action)
+    page.get_by_label("Strength of L1/N4").fill("-2")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator("#state")).to_have_text("link copied")
+    page.goto(page.evaluate("navigator.clipboard.readText()"))
+    for name, action in chosen:
+        expect(page.get_by_label(f"What is done to {name}")).to_have_value(action)
+    expect(page.get_by_label("Strength of L1/N4")).to_have_value("-2")
+
+
 def test_tries_are_kept_in_the_browser_and_taken_up_again(visitor: Visitor, page: Page) -> None:
     page.get_by_label("How the text begins").fill("<b>x</b> {{7*7}} 🐕")
     page.get_by_label("A word, a concept").fill("L0/N3")

@@ -54,6 +54,14 @@ def test_pages_hold_no_markup_of_the_corpus_and_no_path(site: Path, explored: Pa
     assert str(explored.parent) not in text
 
 
+def test_a_damaged_index_is_no_missing_one(writable: Path, tmp_path: Path) -> None:
+    table = writable / "index" / "features.parquet"
+    table.write_bytes(table.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"features\.parquet"):
+        export(Workspace(writable), tmp_path / "site")
+    assert not (tmp_path / "site").exists()
+
+
 def test_neurons_with_a_note_come_first(writable: Path, tmp_path: Path) -> None:
     workspace = Workspace(writable)
     workspace.notes.write("L1/N30", name="mine", note="seen <b>twice</b>")

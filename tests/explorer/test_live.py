@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,12 @@ import uvicorn
 from topklm.explorer import Workspace, create_app
 from topklm.explorer.live import Desk, Full, Readers, Ticket
 from topklm.explorer.serve import bind
+
+
+def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a scene in a thread of its own: a browser's tests leave a loop running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(scene())).result()
 
 
 class Hand:
@@ -67,7 +73,7 @@ def test_those_who_wait_are_told_their_place_and_written_together() -> None:
         assert await told(others[2], "end")
         assert hand.batches == [["a"], ["c", "d"]]
 
-    asyncio.run(scene())
+    play(scene)
 
 
 def test_a_batch_that_fails_does_not_stop_the_next() -> None:
@@ -80,7 +86,7 @@ def test_a_batch_that_fails_does_not_stop_the_next() -> None:
         kinds = [bad.events.get_nowait()["event"] for _ in range(bad.events.qsize())]
         assert kinds[-1] == "failed"
 
-    asyncio.run(scene())
+    play(scene)
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +237,7 @@ def test_those_who_read_go_before_those_who_write() -> None:
             await app({"type": "http", "path": "/bad"}, None, None)  # type: ignore[arg-type]
         assert quiet.is_set()
 
-    asyncio.run(scene())
+    play(scene)
     assert seen == [False, True, True, False]
 
 

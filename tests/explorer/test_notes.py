@@ -1,18 +1,12 @@
 """Names and notes of a person: kept, shown, exported, deleted; they outlive the index."""
 
-import errno
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given
-from hypothesis import strategies as st
 
-from topklm.core.errors import InputError
-from topklm.explorer.notes import Note, Notes
 from topklm.explorer.workspace import Missing, Workspace
 
 from .conftest import HARD, client_of
@@ -82,30 +76,3 @@ def test_notes_outlive_the_index(writable: Path) -> None:
     client_of(writable).put("/api/v1/notes/L0/N3", json={"name": "dogs"})
     shutil.rmtree(writable / "index")
     assert client_of(writable).get("/api/v1/notes").json()["notes"]["L0/N3"]["name"] == "dogs"
-
-
-@given(name=st.text(max_size=60), note=st.text(max_size=200))
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, name: str, note: str) -> None:
-    clean_name, clean_note = (text.encode("utf-8", "ignore").decode() for text in (name, note))
-    notes = Notes(tmp_path_factory.mktemp("notes") / "notes.json")
-    notes.write("L1/N2", name=clean_name, note=clean_note)
-    found = notes.of("L1/N2")
-    assert (found.name, found.note) == (" ".join(clean_name.split()), clean_note.strip())
-
-
-def test_a_damaged_file_is_said_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "notes.json"
-    path.write_text('{"format": "topklm.notes/1", "notes": {"L1": 3}}')
-    with pytest.raises(InputError, match=r"notes\.json"):
-        Notes(path).write("L1/N2", name="x", note="")
-    assert "L1" in path.read_text()
-    assert Notes(tmp_path / "none.json").of("L1/N2") == Note()
-
-
-def test_a_note_that_cannot_be_written_is_said_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("topklm.explorer.notes.write_json", full)
-    with pytest.raises(InputError, match="cannot be written: No space left"):
-        Notes(tmp_path / "notes.json").write("L0/N1", name="dogs", note="")

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from topklm.comparison.claims import Verdict
 from topklm.comparison.outcome import Comparison, write_comparison
+from topklm.explorer import Workspace
 from topklm.index import FeatureIndex, build_index
 
 from .conftest import BASE, HARD, client_of
@@ -225,3 +226,36 @@ def test_the_api_reads_as_the_page_does(client: TestClient) -> None:
     assert all(one["next"][0]["probability"] >= one["next"][1]["probability"] for one in tokens)
     assert all(isinstance(one["activation"], float) for one in tokens)
     assert client.post("/api/v1/read", json={**asked, "feature": "L9/N3"}).status_code == 422
+
+
+def test_a_page_beyond_the_last_is_the_last(client: TestClient) -> None:
+    last = client.get("/api/v1/features?page=999&limit=10").json()
+    assert last["page"] == last["pages"]
+    assert (
+        last["features"] == client.get(f"/api/v1/features?page={last['pages']}&limit=10").json()["features"]
+    )
+    assert last["features"]
+    assert "meets all of that" not in client.get("/neurons?page=999").text
+
+
+def test_messages_lose_paths_but_no_letters(writable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = writable.parent / "x" / "a"
+    link.parent.mkdir()
+    link.symlink_to(writable)
+    monkeypatch.chdir(writable.parent)
+    workspace = Workspace("x/a")
+    assert workspace.public("x/a has a layer at x/a/index, no x/ab") == (
+        "run has a layer at run/index, no x/ab"
+    )
+    assert workspace.public(f"{writable}/index: damaged") == "run/index: damaged"
+    monkeypatch.chdir(link.parent)
+    assert Workspace("a").public("a layer of a run") == "a layer of a run"
+
+
+def test_a_dense_run_names_no_command_that_would_be_refused(full: Path) -> None:
+    client = client_of(full / "twin")
+    for path in ("/", "/neurons", "/trace", "/compare"):
+        text = client.get(path).text
+        for verb in ("index", "trace", "metrics", "compare"):
+            assert f"topklm {verb} twin" not in text, path
+    assert "A dense model has no neurons to read" in client.get("/neurons").text

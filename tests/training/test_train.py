@@ -376,9 +376,11 @@ def test_a_finished_run_is_tidied_where_the_end_was_cut_short(trained: Run, tmp_
     shutil.copytree(trained.path, copy)
     (copy / "checkpoints" / "full-40").mkdir()
     (copy / ".partial-final").mkdir()
+    (copy / ".partial-np-1").mkdir()  # an export under way
     resume(copy)
     assert not (copy / "checkpoints" / "full-40").exists()
     assert not (copy / ".partial-final").exists()
+    assert (copy / ".partial-np-1").exists()
 
 
 def test_a_boundary_that_also_pads_starts_as_any_token(text_file: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def explore(
         Path | None,
         typer.Option(metavar="DIR", help="Serve nothing; write pages there that open without a server."),
     ] = None,
-    neurons: Annotated[int, whole("With --export: how many neurons get a page.")] = 200,
+    neurons: Annotated[int | None, whole("With --export: how many neurons get a page; default: 200.")] = None,
     log_prompts: Annotated[
         bool, typer.Option("--log-prompts", help="Let the log hold what people let the model write.")
     ] = False,
@@ -30,6 +30,8 @@ def explore(
     Listens on this machine only, unless --host says otherwise; stop it with Ctrl-C. With --export it writes
     the pages as files instead: overview, neurons, comparison and trace. Needs: pip install 'topklm[explore]'.
     """
+    if neurons is not None and export is None:
+        raise InputError("--neurons goes with --export DIR; served, every neuron has its page")
     try:
         from ..explorer import Workspace
         from ..explorer.export import export as export_pages
@@ -40,7 +42,7 @@ def explore(
         ) from None
     workspace = Workspace(path)
     if export is not None:
-        put(str(export_pages(workspace, export, neurons=neurons, say=say)))
+        put(str(export_pages(workspace, export, neurons=200 if neurons is None else neurons, say=say)))
         return
     serve(
         workspace,

@@ -55,6 +55,8 @@ def find(
         raise InputError("give one of: words, --concept NAME, or --with FILE --without FILE")
     if (having is None) != (lacking is None):
         raise InputError("give both --with FILE and --without FILE: what tells them apart is looked for")
+    if lexicon is not None and having is not None:
+        raise InputError("--lexicon goes with --concept: with --with and --without texts say what is meant")
     if not 0 < strength <= 1000:
         raise InputError(f"strength={strength:g} is not allowed; choose above 0 and at most 1000")
     if limit < 1:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.errors import InputError
 from .output import AsJson, RunPath, error_console, put_drawing, put_json, resumable, say, whole
 
 if TYPE_CHECKING:
@@ -58,8 +59,12 @@ def metrics(
         str | None,
         typer.Option(metavar="URL", help="An OpenAI-compatible endpoint that names some of the neurons."),
     ] = None,
-    namer_model: Annotated[str, typer.Option(help="The name the endpoint knows its model by.")] = "default",
-    named: Annotated[int, whole("Live neurons that the endpoint is asked to name, drawn.")] = 100,
+    namer_model: Annotated[
+        str | None, typer.Option(help="The name the endpoint knows its model by; default: default.")
+    ] = None,
+    named: Annotated[
+        int | None, whole("Live neurons that the endpoint is asked to name, drawn; default: 100.")
+    ] = None,
     twin: Annotated[str | None, typer.Option(help="The dense twin; default: twin in the run.")] = None,
     seed: Annotated[int, whole("Seed of the controls random and shuffled.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Default: metrics in the run.")] = None,
@@ -74,6 +79,9 @@ def metrics(
     from ..concepts.namer import Namer
     from ..index.sources import NAMES
 
+    for option, value in (("--named", named), ("--namer-model", namer_model)):
+        if value is not None and namer is None:
+            raise InputError(f"{option} goes with --namer URL: nobody else is asked for names")
     settings = Settings(
         data=tuple(data) if data else None,
         tokens=tokens,
@@ -88,8 +96,8 @@ def metrics(
             settings,
             sources=source or NAMES,
             twin=twin,
-            namer=None if namer is None else Namer(namer, model=namer_model),
-            named=named,
+            namer=None if namer is None else Namer(namer, model=namer_model or "default"),
+            named=100 if named is None else named,
             out=out,
             say=say,
             console=error_console(),

@@ -79,7 +79,11 @@ def neurons(
 
     if shown:
         top = index.top_tokens([row["feature"] for row in shown])
-        drawn = [{**row, "top_tokens": top[row["feature"]]} for row in shown]
+        notes = {feature: note.name for feature, note in index.notes.items()}
+        drawn = [
+            {**row, "top_tokens": top[row["feature"]], "given_name": notes.get(row["feature"], "")}
+            for row in shown
+        ]
         put_drawing(lambda _, width: draw_features(drawn, width=width))
     kind = f"{index.kind.KIND}s"
     more = "; --limit N shows more, --where and --layer choose" if len(shown) < total else ""
@@ -130,9 +134,11 @@ def telling_rows(
 def put_rows(path: str, index: "FeatureIndex", rows: list[dict[str, Any]], *, as_csv: bool) -> None:
     """Print rows as JSON or CSV; both hold the same, top tokens as JSON in a CSV's last column."""
     top = index.top_tokens([row["feature"] for row in rows])
+    notes = index.notes
     named = [
         {
             "neuron": row["feature"],
+            "given_name": notes[row["feature"]].name if row["feature"] in notes else None,
             **{
                 ("layer" if name == "site" else name): value
                 for name, value in row.items()

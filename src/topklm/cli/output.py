@@ -99,6 +99,9 @@ def say(message: str) -> None:
 
 def complain(message: str) -> None:
     """Print one message line on standard error, whichever process this is."""
+    from ..training.shipped import named
+
+    message = named(message)
     sys.stderr.write(message.rstrip("\n") + "\n")
     sys.stderr.flush()
 

@@ -11,6 +11,7 @@ from ..core.errors import InputError
 from ..data import Packed
 from ..metrics.batch import Batch
 from ..model import SparseCodes
+from .resolve import resolve_name
 from .texts import Read, Source, read_packed
 
 BATCH_TOKENS = 65_536
@@ -80,13 +81,8 @@ class ConceptLabels:
         return [name for name, count in zip(self.names, self.counts.tolist(), strict=True) if not count]
 
     def index(self, name: str) -> int:
-        """Return a concept's number. Raises InputError that names similar ones where there is none."""
-        if name in self.names:
-            return self.names.index(name)
-        import difflib
-
-        near = difflib.get_close_matches(name, self.names, 3, 0.4) or self.names[:3]
-        raise InputError(f"there is no concept {name!r}; did you mean {', '.join(near)}?")
+        """Return a concept's number, by its name as `resolve_name` reads it."""
+        return self.names.index(resolve_name(self.names, name))
 
     def select(self, names: Sequence[str]) -> "ConceptLabels":
         """Return the labels of some concepts, in the order given. Raises InputError where one is missing."""
@@ -97,7 +93,7 @@ class ConceptLabels:
         kept = indices >= 0
         return replace(
             self,
-            names=tuple(names),
+            names=tuple(self.names[index] for index in chosen),
             kinds=tuple(self.kinds[index] for index in chosen),
             occurrences=pairs_to_codes(rows[kept], indices[kept], len(self), len(chosen)),
         )

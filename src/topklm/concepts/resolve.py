@@ -8,7 +8,7 @@ from ..core.errors import InputError
 def resolve_name(names: Sequence[str], asked: str) -> str:
     """Find a concept by its name or by what follows its colon: `sea` for `topic:sea`.
 
-    Raises InputError that names similar ones where there is none, or several.
+    Raises InputError where there is none, or several: it names those with such a word, or such a spelling.
     """
     if asked in names:
         return asked
@@ -17,5 +17,9 @@ def resolve_name(names: Sequence[str], asked: str) -> str:
         return ends[0]
     import difflib
 
-    near = ends or difflib.get_close_matches(asked, names, 4, 0.4) or list(names[:4])
+    from .lexicon import english
+
+    told = {span.concept for span in english().spans(asked)}
+    meant = ends or [name for name in names if name in told]
+    near = meant or difflib.get_close_matches(asked, names, 4, 0.4) or list(names[:4])
     raise InputError(f"there is no concept {asked!r}; did you mean {', '.join(near)}?")

@@ -103,13 +103,13 @@ def chosen(workspace: Workspace, count: int) -> Table:
     """Choose the neurons that get a page, as rows of the table; none where there is no index."""
     index = _there(workspace.index)
     if index is None:
-        return Table([], 0, "", 1)
+        return Table([], 0, "", 1, 1)
     sort = "-concept_f1" if "concept_f1" in index.columns else "-density"  # chosen_by says it
     named = rows_of(workspace, Asked(named=True, sort=sort), limit=count).rows
     best = rows_of(workspace, Asked(sort=sort), limit=count).rows
     there = {row["feature"] for row in named}
     rows = (named + [row for row in best if row["feature"] not in there])[:count]
-    return Table(rows, index.layout.features, "", 1)
+    return Table(rows, index.layout.features, "", 1, 1)
 
 
 def comparison(workspace: Workspace) -> dict[str, Any] | None:
@@ -140,10 +140,10 @@ def _card(workspace: Workspace, feature: str) -> dict[str, Any]:
 
 
 def _there(make: Callable[[], Any]) -> Any:
-    """Return what is made, None where it is not there."""
+    """Return what is made, None where it is not there. Raises InputError where it is there and damaged."""
     try:
         return make()
-    except InputError:
+    except Missing:
         return None
 
 

@@ -13,7 +13,7 @@ from ..reports.shading import DARK_PAGE, LIGHT_PAGE, STEPS, step
 from ..reports.text import amount, count, percent, quantile, signed, visible
 from . import figures
 from .links import Links
-from .workspace import Workspace
+from .workspace import DENSE, Workspace
 
 PAGES = (
     ("", "Overview"),
@@ -61,7 +61,8 @@ def environment() -> Environment:
 def draw(workspace: Workspace, template: str, links: Links, here: str, **content: Any) -> str:
     """Fill in a template. here: which of the pages it belongs to."""
     page = environment().get_template(template)
-    return page.render(run=workspace.name, link=links, here=here, **content)
+    dense = DENSE if workspace.settings.get("dense") else ""
+    return page.render(run=workspace.name, link=links, here=here, dense=dense, **content)
 
 
 def answer(

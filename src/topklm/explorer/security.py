@@ -86,6 +86,8 @@ class Guard:
             origin = headers.get("origin")
             if origin is not None and origin.partition("://")[2] != host:
                 return 403, "a page of another site may change nothing here"
+        if "\0" in scope["path"]:
+            return 404, "no path holds a null byte"
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > LONGEST_BODY:
             return 413, f"a request's body may have {LONGEST_BODY:,} bytes"

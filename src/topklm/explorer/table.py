@@ -5,9 +5,9 @@ from urllib.parse import urlencode
 
 from ..core.errors import InputError
 from ..index.feature_index import FeatureIndex
+from ..index.notes import Note
 from ..index.store import OWN
 from ..index.where import parse
-from .notes import Note
 from .workspace import Workspace
 
 PAGE = 50
@@ -56,6 +56,8 @@ class Table(NamedTuple):
     total: int
     message: str
     """What a search found, in a sentence; empty without one."""
+    page: int
+    """Which of them: the one asked for, or the last."""
     pages: int
 
 
@@ -95,7 +97,13 @@ def rows_of(workspace: Workspace, asked: Asked, *, limit: int = PAGE) -> Table:
     index = workspace.index(asked.source)
     notes = workspace.notes.all() if asked.source == OWN else {}  # a control bears no names
     where = condition(index, asked, notes)
-    start = (max(1, asked.page) - 1) * limit
+
+    def cut(total: int) -> tuple[int, int, int]:
+        """Return the page shown, where it starts, and how many pages there are."""
+        pages = max(1, -(-total // limit))
+        page = min(max(1, asked.page), pages)
+        return page, (page - 1) * limit, pages
+
     message = ""
     if asked.q.strip() or asked.concept:
         scores, message, column = _scores(index, asked)
@@ -107,9 +115,11 @@ def rows_of(workspace: Workspace, asked: Asked, *, limit: int = PAGE) -> Table:
         if not asked.sort:
             rows.sort(key=lambda row: -row[column])
         total = len(rows)
+        page, start, pages = cut(total)
         rows = rows[start : start + limit]
     else:
         total = index.count(where=where)
+        page, start, pages = cut(total)
         rows = index.features(sort=asked.sort or "-density", where=where, limit=limit, offset=start)
     top = index.top_tokens([row["feature"] for row in rows])
     full = [
@@ -120,7 +130,7 @@ def rows_of(workspace: Workspace, asked: Asked, *, limit: int = PAGE) -> Table:
         }
         for row in rows
     ]
-    return Table(full, total, message, max(1, -(-total // limit)))
+    return Table(full, total, message, page, pages)
 
 
 def _scores(index: FeatureIndex, asked: Asked) -> tuple[dict[str, float], str, str]:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..core.errors import InputError
 from ..core.files import read_json
 from ..index.feature_index import FeatureIndex
+from ..index.notes import Note, Notes
 from ..index.store import OWN, directory_of
 from ..training import Run
 from .held import Held, hold
 from .live import Full
-from .notes import Note, Notes
 
 if TYPE_CHECKING:
     from ..comparison.outcome import Comparison
@@ -41,6 +41,9 @@ TURN = 1.0
 """Seconds to wait while another effect is measured."""
 
 
+DENSE = "A dense model has no neurons to read: open the TopK model whose twin it is."
+
+
 class Missing(InputError):
     """Something that a page shows is not there yet. `command` makes it."""
 
@@ -59,7 +62,7 @@ class Workspace:
     def __init__(self, run: Path | str) -> None:
         self.run = Run(run)
         self.name = self.run.path.resolve().name
-        self.notes = Notes(self.run.path / "notes.json")
+        self.notes = Notes(self.run.path)
         self._lock = threading.Lock()
         self._model_lock = threading.Lock()
         self._opened: dict[str, tuple[Any, Any]] = {}
@@ -85,7 +88,7 @@ class Workspace:
         """
         if source not in self.sources:
             if source == "topk":
-                raise Missing("This run has no index yet.", f"topklm index {self.name}")
+                raise self._missing("This run has no index yet.", "topklm index")
             raise Missing(
                 f"There is no index of the source {source[:40]!r}.",
                 f"topklm index {self.name} --source SOURCE",
@@ -145,11 +148,17 @@ class Workspace:
         missing = "The claims about this run are not decided yet."
         return self._stored("comparison/results.json", missing, "topklm compare", read_comparison)
 
+    def _missing(self, message: str, command: str) -> Missing:
+        """Say what is missing, and which command makes it; none does for a dense model."""
+        if self.settings.get("dense"):
+            return Missing(DENSE, "")
+        return Missing(message, f"{command} {self.name}")
+
     def _stored(self, name: str, missing: str, command: str, read: Callable[[Path], T]) -> T:
         """Read a result that lies in the run. Raises Missing where it does not."""
         file = self.run.path / name
         if not file.is_file():
-            raise Missing(missing, f"{command} {self.name}")
+            raise self._missing(missing, command)
         return self._current(name, [file], lambda: read(file))
 
     @property
@@ -246,8 +255,8 @@ class Workspace:
         """Take the paths of this machine out of a message."""
         path = self.run.path
         for known in sorted({str(path.resolve()), str(path.absolute()), str(path)}, key=len, reverse=True):
-            if known not in (".", "/"):
-                message = message.replace(known, self.name)
+            if "/" in known.strip("/"):  # a name alone is no path; "runs/a" is no part of "runs/ab"
+                message = re.sub(rf"(?<![\w./-]){re.escape(known)}(?![\w-])", self.name, message)
         return ELSEWHERE.sub(r"\1\2", message)
 
     def cleaned(self, content: Any) -> Any:

@@ -12,15 +12,17 @@ from ..core.lazy import lazy_names
 if TYPE_CHECKING:
     from .build import build_index, build_shard
     from .feature_index import FeatureIndex
+    from .notes import Notes
     from .search import Search
     from .sources import source_of
 
-__all__ = ["FeatureIndex", "Search", "build_index", "build_shard", "source_of"]
+__all__ = ["FeatureIndex", "Notes", "Search", "build_index", "build_shard", "source_of"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "FeatureIndex": f"{__name__}.feature_index",
+        "Notes": f"{__name__}.notes",
         "Search": f"{__name__}.search",
         "build_index": f"{__name__}.build",
         "build_shard": f"{__name__}.build",

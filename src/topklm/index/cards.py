@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.site import Feature
 from ..reports.card import Bin, Card, Example, Relative, TokenChange, TokenShare
 from .format import QUANTILES, quantile_name
+from .notes import Note
 
 if TYPE_CHECKING:
     from .feature_index import FeatureIndex
@@ -17,6 +18,7 @@ CARD_SIMILAR = 10
 def make_card(index: "FeatureIndex", feature: Feature) -> Card:
     """Put a feature's card together: one row of features, its examples, and who is like it."""
     row = _row(index, feature)
+    given = index.notes.get(row["feature"], Note()).name
     known = {name for name, kind in index.columns.items() if kind == "number"} - OWN_NUMBERS
     return Card(
         feature=row["feature"],
@@ -40,7 +42,7 @@ def make_card(index: "FeatureIndex", feature: Feature) -> Card:
         similar=_relatives(index, row["similar_features"])[:CARD_SIMILAR],
         other_layers=_relatives(index, row["other_sites"]),
         facts={name: row[name] for name in sorted(known) if row[name] is not None},
-        labels=tuple(row.get("labels") or ()),
+        labels=tuple(name for name in (given, *(row.get("labels") or ())) if name),
     )
 
 

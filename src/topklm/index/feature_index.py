@@ -16,8 +16,9 @@ from ..reports.card import Card, Relative
 from . import annotations
 from .cards import make_card, relatives
 from .format import AFTER, BEFORE, SIMILAR, TABLES
+from .notes import Note, Notes
 from .search import Search, search
-from .store import Store, check_table, read_about
+from .store import OWN, Store, check_table, directory_of, read_about
 from .where import parse
 
 
@@ -105,6 +106,16 @@ class FeatureIndex(Store):
     def card(self, feature: str | Feature) -> Card:
         """Collect what the index knows of a feature; a dead one has a card too."""
         return make_card(self, self.locate(feature))
+
+    @property
+    def notes(self) -> dict[str, Note]:
+        """What people wrote of features of a run's own index, by feature; of a control's, none.
+
+        Raises InputError where the file is damaged.
+        """
+        place = self.path.absolute()
+        own = self.source == OWN and place == directory_of(place.parent, OWN)
+        return Notes(place.parent).all() if own else {}
 
     def similar(self, feature: str | Feature, *, limit: int = 10) -> tuple[Relative, ...]:
         """List the most similar features of the same site, most similar first.

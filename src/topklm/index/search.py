@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 LONGEST = 1000
+FEW = 20
+"""Occurrences of words; the message warns below it."""
 GROUPS_READ = 48
 """Row groups of the firings that are read at most for occurrences of several tokens."""
 
@@ -73,6 +75,8 @@ def search(index: "FeatureIndex", words: str, *, limit: int, places: int, case: 
     shown_places = tuple(index.where(int(position)) for position in matches.last[shown])
     hits, looked_at = rank(index, matches, limit)
     message = f"{words!r} occurs {count:,} time{'s' if count > 1 else ''} in {index.n_tokens:,} tokens"
+    if count < FEW:
+        message += ", few to tell a feature by: what fires there may do so by chance"
     if looked_at < count:
         message += f"; features are ranked by {looked_at:,} of them"
     return Search(words, count, shown_places, hits, looked_at, message)

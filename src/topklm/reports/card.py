@@ -100,7 +100,7 @@ class Card:
     facts: dict[str, float] = field(default_factory=dict)
     """Further numbers by name (`token_entropy`, `concept_f1`, ...), from later columns of the index."""
     labels: tuple[str, ...] = ()
-    """Names that people or metrics gave to the feature, best first."""
+    """Names of the feature: one that a person gave, then those of metrics, best first."""
 
     def _repr_html_(self) -> str:
         """Show the card in a notebook."""

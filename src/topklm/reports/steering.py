@@ -91,7 +91,7 @@ def draw_finding(finding: Any, *, limit: int) -> Text:
         (
             one.feature,
             "-" if one.fires != one.fires else f"{one.fires:.3f}",
-            f"{one.causes.value:+.4f} [{one.causes.low:+.4f}, {one.causes.high:+.4f}]",
+            f"{one.causes.value:+.2g} [{one.causes.low:+.2g}, {one.causes.high:+.2g}]",
             amount(one.unit),
             "-" if one.density != one.density else percent(one.density),
             quoted(one.top_token) if one.top_token else "",
@@ -157,9 +157,13 @@ def _by_layer(content: Mapping[str, Any]) -> Text:
 
 
 def interval(estimate: Mapping[str, float | None]) -> str:
-    """Write a share with its interval."""
-    low, high = (share(estimate[end]) for end in ("low", "high"))
-    return f"{share(estimate['value'])} [{low}, {high}]"
+    """Write a share with its interval, or alone where there is none (of a single document or feature).
+
+    >>> interval({"value": 0.5, "low": 0.4, "high": 0.6}), interval({"value": 0.0, "low": None, "high": None})
+    ('50% [40%, 60%]', '0%')
+    """
+    value, low, high = (share(estimate[part]) for part in ("value", "low", "high"))
+    return value if "-" in (low, high) else f"{value} [{low}, {high}]"
 
 
 def share(value: float | None) -> str:

@@ -22,8 +22,8 @@ def draw_features(rows: Sequence[Mapping[str, Any]], *, width: int | None = None
     """Draw a table of features, a line each, with as many top tokens as there is room for.
 
     rows: `feature`, `status`, `density`, `mean`, `maximum` (None where it never fires) and `top_tokens`,
-    each with `text` and `share`; after a search also `mass_share`, or `concept_score`. Where `name` is
-    known and a good one, it stands before the tokens.
+    each with `text` and `share`; after a search also `mass_share`, or `concept_score`. Before the tokens
+    stands `given_name`, or else `name` where it is known and a good one.
     """
     further = [title for column, title in FURTHER.items() if any(column in row for row in rows)]
     named = any(_name(row) for row in rows)
@@ -68,15 +68,17 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _entries(row: Mapping[str, Any]) -> list[str]:
-    """Write what stands behind the numbers: a good name with its score, top tokens with their share."""
-    name = [f"{GAP}{visible(row['name'])} ({amount(row['name_score'])})"] if _name(row) else []
+    """Write what stands behind the numbers: the name (a measured one with its score), top tokens."""
+    name = [f"{GAP}{_name(row)}"] if _name(row) else []
     tokens = row["top_tokens"][:TOKENS_SHOWN]
     return [*name, *(f"{GAP}{quoted(one['text'])} {percent(one['share'])}" for one in tokens)]
 
 
 def _name(row: Mapping[str, Any]) -> str:
+    if row.get("given_name"):
+        return visible(row["given_name"])
     score = row.get("name_score")
-    return str(row["name"]) if score is not None and score >= GOOD_NAME else ""
+    return f"{visible(row['name'])} ({amount(score)})" if score is not None and score >= GOOD_NAME else ""
 
 
 def _firing(one: Firing) -> str:

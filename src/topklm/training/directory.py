@@ -19,6 +19,9 @@ from .pretrained import STORED
 from .run import FORMAT, Run
 from .settings import TrainSettings
 
+FINAL = f"{PARTIAL}final"
+"""Where a run's model is written before it takes its place."""
+
 
 def begin(settings: TrainSettings, out: Path, held: ExitStack) -> tuple[Corpus, Corpus]:
     """Find the text, make the directory, lock it, and write train.json.
@@ -103,8 +106,9 @@ def opened(out: Path | str) -> Run:
 
 
 def sweep(run: Run) -> None:
-    """Delete what a killed process left half-written."""
-    for directory in (run.path, run.path / "checkpoints", run.path / "data"):
+    """Delete what a killed training left half-written; of a finished run, not what others write there now."""
+    inner = (run.path / "checkpoints", run.path / "data")
+    for directory in inner if run.finished else (run.path, *inner):
         remove_partial(directory)
 
 
@@ -113,7 +117,8 @@ def tidy(run: Run) -> None:
     sweep(run)
     for _, path in run.checkpoints("full"):
         shutil.rmtree(path)
-    shutil.rmtree(run.path / STORED, ignore_errors=True)
+    for name in (STORED, PARTIAL + STORED, FINAL):
+        shutil.rmtree(run.path / name, ignore_errors=True)
 
 
 def versions() -> dict[str, str]:

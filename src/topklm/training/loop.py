@@ -23,7 +23,7 @@ from .alive import Alive
 from .arguments import check_trackers, spread, trackers, training_arguments
 from .callbacks import Pace, Recorder, Tracer, sampler
 from .conversion import record_insertion, write_conversion
-from .directory import begin, go_on, opened, sweep, tidy
+from .directory import FINAL, begin, go_on, opened, sweep, tidy
 from .initial import new_model
 from .machine import Machine
 from .prepare import Say, prepare, with_absolute_paths
@@ -199,7 +199,7 @@ def write_final(run: Run, model: TopKLMForCausalLM, weights: dict[str, torch.Ten
     """Write the final model's files, the weights last, and tidy."""
     if run.settings.source:
         write_conversion(run)
-    written = run.path / ".partial-final"
+    written = run.path / FINAL
     model.save_pretrained(written, state_dict=weights)
     for path in sorted(written.iterdir(), key=lambda path: path.suffix == ".safetensors"):
         make_readable(path)

@@ -31,6 +31,14 @@ def name_of(path: Path | str) -> str:
     return DEMO if ours and not os.path.lexists(DEMO) else str(path)
 
 
+def named(text: str) -> str:
+    """Write `demo` where a text names the copy of the model that ships."""
+    cache = _cache()
+    if cache is None or str(cache) not in text or os.path.lexists(DEMO):
+        return text
+    return text.replace(str(cache / _content() / DEMO), DEMO)
+
+
 def unpacked() -> Path:
     """Return a copy of the demo that may be written to, and make it when first asked for.
 

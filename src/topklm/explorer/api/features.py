@@ -28,7 +28,7 @@ def features(
         "revision": index.revision,
         "n_tokens": index.n_tokens,
         "total": table.total,
-        "page": asked.page,
+        "page": table.page,
         "pages": table.pages,
         "message": table.message,
         "features": finite(rows),

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field
 
+from ...index.notes import LONGEST_NAME, LONGEST_NOTE
 from ..depends import Explored
-from ..notes import LONGEST_NAME, LONGEST_NOTE
 
 router = APIRouter(tags=["notes"])
 

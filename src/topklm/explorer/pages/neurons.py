@@ -30,7 +30,7 @@ def page(workspace: Explored, asked: AskedTable) -> HTMLResponse:
         raise
     except InputError as error:
         shown = content(workspace, Asked(asked.source))
-        nothing = Table([], 0, "", 1)
+        nothing = Table([], 0, "", 1, 1)
         shown |= {"asked": asked, "table": nothing, "problem": workspace.public(str(error))}
         return answer(workspace, "neurons.html", "neurons", status=422, **shown)
 

@@ -17,7 +17,10 @@ router = APIRouter()
 def page(
     workspace: Explored,
     prompt: Annotated[str, Query(max_length=LONGEST_PROMPT)] = "",
-    edit: Annotated[list[str] | None, Query(max_length=MOST_EDITS, description="Such as L1/N17=2x.")] = None,
+    edit: Annotated[
+        list[str] | None,
+        Query(max_length=MOST_EDITS, description="Such as L1/N17=2x, =add:2x, =scale:2 or =ablate."),
+    ] = None,
     concept: Annotated[str, Query(max_length=80)] = "",
 ) -> HTMLResponse:
     """Answer with the form, filled in as the address says; the page's script does the rest."""

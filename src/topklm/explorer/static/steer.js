@@ -54,10 +54,11 @@
   function empty() { byId("no-edits").hidden = byId("edits").children.length > 0; }
   function clear() { byId("edits").replaceChildren(); empty(); }
   function edits() { return Array.from(byId("edits").children).map(function (row) { return row.edit(); }); }
+  function actionOf(edit) { return ACTIONS.map(function (each) { return each[0]; }).find(function (name) { return name in edit; }); }
   function restore(all) {
     clear();
     all.forEach(function (one) {
-      var action = ACTIONS.map(function (each) { return each[0]; }).find(function (name) { return name in one; });
+      var action = actionOf(one);
       add(one.feature, action, action === "ablate" ? 1 : parseFloat(one[action]));
     });
   }
@@ -192,7 +193,10 @@
   }
   function share() {
     var query = new URLSearchParams({ prompt: byId("prompt").value });
-    edits().forEach(function (one) { if ("set_to" in one) query.append("edit", one.feature + "=" + one.set_to); });
+    edits().forEach(function (one) {
+      var action = actionOf(one), strength = action === "ablate" ? "" : one[action];
+      query.append("edit", one.feature + "=" + (action === "set_to" ? "" : action + ":") + strength);
+    });
     if (byId("concept").value) query.set("concept", byId("concept").value);
     copy(location.href.split("?")[0] + "?" + query, "link copied");
   }
@@ -230,8 +234,8 @@
   byId("share").addEventListener("click", share);
   byId("forget").addEventListener("click", function () { keep([]); byId("by").focus(); });
   JSON.parse(form.dataset.edits).forEach(function (text) {
-    var match = /^(L\d+\/[NF]\d+)=(-?[\d.]+)x?$/.exec(text);
-    if (match) add(match[1], "set_to", Number(match[2]));
+    var match = /^(L\d+\/[NF]\d+)=(?:(add|scale):)?(-?[\d.]+)x?$|^(L\d+\/[NF]\d+)=ablate:?$/.exec(text);
+    if (match) add(match[1] || match[4], match[4] ? "ablate" : match[2] || "set_to", match[4] ? 1 : Number(match[3]));
   });
   list();
   function options(path, where, then) {

@@ -1,4 +1,4 @@
-"""What a person writes of features: a name and a note, in a file beside the index, `notes.json`."""
+"""What a person writes of features: a name and a note, in a file beside a run's index, `notes.json`."""
 
 import threading
 import time
@@ -27,12 +27,12 @@ class Note(NamedTuple):
 class Notes:
     """The notes of one run. They outlive its index, and are kept by feature name.
 
-    notes = Notes(Path("runs/quickstart/notes.json"))
+    notes = Notes("runs/quickstart")
     notes.write("L3/N17", name="dogs", note="also wolves")
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, run: Path | str) -> None:
+        self.path = Path(run) / "notes.json"
         self._lock = threading.Lock()
 
     def all(self) -> dict[str, Note]:
