@@ -103,7 +103,7 @@ class CoOccurrence:
         if dimensions < 1:
             raise InputError(
                 f"the text is too small for word vectors: {len(known)} token types occur {FEWEST} times; "
-                "give more text, or name a sentence-transformers model"
+                "give more text"
             )
         matrix = ppmi(self.pairs[known][:, known])
         start = np.random.default_rng(seed).normal(size=len(known))
