@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from topklm.explorer import Workspace, create_app
 from topklm.explorer.live import Desk, Full, Readers, Ticket
-from topklm.explorer.serve import bind
+
+from .browser import served
 
 
 def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -92,15 +92,8 @@ def test_a_batch_that_fails_does_not_stop_the_next() -> None:
 @pytest.fixture(scope="module")
 def address(explored: Path) -> Iterator[str]:
     """A real server on a free port."""
-    listener = bind("127.0.0.1", 0)
-    app = create_app(Workspace(explored))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(20)
-    listener.close()
+    with served(create_app(Workspace(explored))) as found:
+        yield found.rstrip("/")
 
 
 LONG = {
