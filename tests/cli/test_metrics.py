@@ -139,8 +139,8 @@ def test_an_endpoint_names_and_is_judged(
         return reply(str([int(number) for number, word in numbered if word in animals]))
 
     path = copied(run, tmp_path)
-    arguments = ("metrics", path, *options(path, text_file), *sources("topk"), "--named", "64", "--json")
-    out, _ = printed(capsys, *arguments, "--namer", endpoint(answer))
+    arguments = ("metrics", path, *options(path, text_file), *sources("topk"), "--json")
+    out, _ = printed(capsys, *arguments, "--namer", endpoint(answer), "--named", "64")
     rows = json.loads(out)["rows"]
     asked = sum(row["n"] for row in rows if row["metric"] == "endpoint_detection")
     assert asked > 0

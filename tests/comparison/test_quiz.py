@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from commands import as_json, printed
+from topklm.cli.main import main
 from topklm.comparison.quiz import KINDS, make_quiz
 from topklm.comparison.quiz_score import score_quiz
 from topklm.comparison.result import Result
@@ -176,3 +178,32 @@ def test_what_cannot_be_asked_is_said(place: Path) -> None:
         make_quiz(place, ("topk", "random"), items=0)
     with pytest.raises(InputError, match="seed=-1"):
         make_quiz(place, ("topk", "random"), seed=-1)
+
+
+def test_the_verb_writes_the_page_and_scores_answers(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "asked"
+    told = as_json(
+        capsys,
+        "quiz",
+        str(place),
+        "--source-b",
+        "random",
+        "--items",
+        "2",
+        "--kind",
+        "intruder",
+        "--out",
+        str(out),
+    )
+    assert Path(told["page"]).parent == Path(told["key"]).parent == out
+    key = json.loads(Path(told["key"]).read_text())
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps(answers(key, lambda one: one["answer"])))
+    asked = ("quiz", str(place), "--out", str(out), "--score", str(path))
+    lines = printed(capsys, *asked).splitlines()
+    assert lines[0] == "4 of 4 questions answered"
+    assert any(line.split()[:3] == ["intruder_by_reader", "random", "1.00"] for line in lines), lines
+    assert as_json(capsys, *asked)["rows"] == score_quiz(path, out)["rows"]
+    assert main(["quiz", str(tmp_path / "none")]) == 2
