@@ -234,6 +234,16 @@ def test_cached_and_uncached_steered_generation_agree(
     assert torch.equal(MODEL.generate(ids, **GREEDY), plain)
 
 
+@pytest.mark.parametrize("positions", ["all", "prompt", "generated"])
+def test_embeddings_are_steered_as_the_ids_that_they_are_of(ids: torch.Tensor, positions: str) -> None:
+    embedded = MODEL.get_input_embeddings()(ids)
+    with steer(MODEL, "L1/N5", set_to=4.0, positions=positions):
+        with torch.no_grad():
+            assert torch.equal(MODEL(inputs_embeds=embedded).logits, MODEL(ids).logits)
+        of_ids = MODEL.generate(ids, **GREEDY)[:, ids.shape[1] :]
+        assert torch.equal(MODEL.generate(inputs_embeds=embedded, **GREEDY), of_ids)
+
+
 def test_a_row_padded_on_the_left_is_steered_as_if_alone(ids: torch.Tensor) -> None:
     short = ids[1:, 5:]
     padded = torch.cat([ids[:1], torch.cat([torch.ones(1, 5, dtype=torch.long), short], 1)])
