@@ -71,8 +71,8 @@ def test_a_rule_scores_as_a_concept_of_the_same_tokens_would(seed: int) -> None:
     dense = torch.randint(-1, 4, (60, 2), generator=g).float()
     ids = torch.randint(0, 5, (60,), generator=g)
     documents = torch.arange(60) // 6
-    rule = torch.tensor([[1, 3], [2, -1]])
-    carries = torch.stack([ids == 1, torch.isin(ids, torch.tensor([1, 3])), ids == 2], dim=1)
+    rule = torch.tensor([[1, 3], [0, -1]])  # the first token type is one as any other
+    carries = torch.stack([ids == 1, torch.isin(ids, torch.tensor([1, 3])), ids == 0], dim=1)
     batch = Batch(SparseCodes.from_dense(dense), ids, documents, SparseCodes.from_dense(carries.float()))
     expected = concept_scores(batch).f1
     found = rule_f1(batch, rule).f1

@@ -1,5 +1,6 @@
 """Finding features: what fires and what causes are told apart, on a model in which both are planted."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from topklm.concepts import read_lexicon, resolve_name
 from topklm.core.errors import InputError
 from topklm.data import Packed
+from topklm.data.tokenizer import encode_prompt
 from topklm.features import SteerableSource
 from topklm.features.hooks import read_sites
 from topklm.index import FeatureIndex, build_index
@@ -161,6 +163,29 @@ def test_features_for_texts_tell_the_sides_apart(source: SteerableSource, own_in
     for empty in ([], ["  "]):
         with pytest.raises(InputError, match="there is no text with it"):
             find_by_texts(source, own_index, empty, stones)
+
+
+def test_the_effect_on_texts_is_the_gain_per_token_of_one_side_less_that_of_the_other(
+    source: SteerableSource, own_index: FeatureIndex
+) -> None:
+    sides = (["The cat went to the barn.", "Day 3. The dog"], ["There the owl saw 4 stones and the cow."])
+    found = find_by_texts(source, own_index, *sides, candidates=3, strength=2.0)
+
+    def gain(texts: list[str], edit: Edit) -> float:
+        nats, count = 0.0, 0
+        for text in texts:
+            ids = torch.tensor([encode_prompt(source.tokenizer, text)])
+            for sign, block in ((-1, contextlib.nullcontext()), (1, steer(source, edit))):
+                with block, torch.no_grad():
+                    told = source.model(ids).logits[0, :-1].log_softmax(-1)
+                nats += sign * float(told.gather(1, ids[0, 1:, None]).sum())
+            count += ids.shape[1] - 1
+        return nats / count
+
+    for one in found.features:
+        edit = Edit(one.feature, set_to=2.0 * one.unit)
+        expected = gain(sides[0], edit) - gain(sides[1], edit)
+        assert one.causes.value == pytest.approx(expected, abs=1e-4)
 
 
 def test_who_judges_follows_from_what_the_run_learnt(loaded: Loaded, lexicon: Path) -> None:
