@@ -59,5 +59,7 @@ def best_attention(device: str, precision: str, context: int) -> str:
 
 
 def available_threads() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Count the cores that this process may use, or what OMP_NUM_THREADS says where that is less."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # a list: one for each nested level
+    return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) else cores

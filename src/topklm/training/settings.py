@@ -90,7 +90,7 @@ class TrainSettings:
 
     precision: str = setting("auto", "auto, bf16 (autocast) or fp32; auto is bf16 where the processor has it")
     attention: str = setting("auto", "attention implementation: auto, eager or sdpa")
-    threads: int = setting(0, "CPU threads; 0: as many as this process may use")
+    threads: int = setting(0, "CPU threads; 0: as many as this process may use, or OMP_NUM_THREADS")
     compile: bool = setting(False, "compile the model with torch.compile")
     fsdp: bool = setting(False, "split weights and optimizer over the processes (FSDP2); else each has all")
     recompute: bool = setting(False, "compute activations again in the backward pass: less memory, more time")
