@@ -26,7 +26,7 @@ from planted import (
 )
 from topklm.metrics import absorption, perturbation, probing, senses
 from topklm.metrics.absorption import Reading, absorbed_fraction, fully_absorbed
-from topklm.metrics.batch import Batch
+from topklm.metrics.batch import Batch, halves
 from topklm.metrics.examples import ExampleSample, Text, balanced, carrying, sampled, text_of
 from topklm.metrics.probing import split_of
 from topklm.metrics.senses import Word, auroc
@@ -116,6 +116,22 @@ def test_senses_without_features_or_occurrences() -> None:
     rows = {row.metric: row for row in senses.measure(text_of(planted().batch), WORDS)}
     assert (rows["senses_separated"].value, rows["senses_separated"].n) == (1, 1)
     assert rows["sense_auroc"].about == "word"
+
+
+def test_a_sense_needs_the_fewest_occurrences_on_each_half_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = planted()
+    carries = text.carries.bool()
+    first, second = (carries[:, number] for number in WORDS[0].meanings)
+    half = torch.from_numpy(halves(text.batch.documents, seed=0))
+    sides = [first & ~second, second & ~first]
+    sides += [carries[:, number] & ~(first | second) for number in WORDS[0].topics]
+    least = min(int((side & (half == part)).sum()) for side in sides for part in (0, 1))
+    for fewest, enough in ((least, True), (least + 1, False)):
+        monkeypatch.setattr(senses, "FEWEST", fewest)
+        (found,) = senses.senses(text_of(text.batch), WORDS)
+        assert found.enough is enough
 
 
 def test_one_feature_probes_a_perfect_concept_and_two_a_split_one() -> None:
