@@ -15,6 +15,7 @@ from topklm.data.tokenizer import encode_prompt
 from topklm.features import SteerableSource
 from topklm.features.hooks import read_sites
 from topklm.index import FeatureIndex, build_index
+from topklm.index.search import Matches
 from topklm.steering.concepts import (
     LabelledText,
     LexiconJudge,
@@ -130,6 +131,22 @@ def test_features_for_a_word_are_ranked_by_what_they_cause(
     assert best.causes.low <= best.causes.value <= best.causes.high
     assert [one.feature for one in found.references] != []
     assert all(np.isnan(one.fires) for one in found.references)
+
+
+@pytest.mark.parametrize(("lasts", "counted"), [((3, 9), (0,)), ((4, 9), (0, 1))])
+def test_a_word_is_written_by_the_tokens_that_are_it_or_else_by_those_that_begin_it(
+    source: SteerableSource,
+    own_index: FeatureIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    lasts: tuple[int, int],
+    counted: tuple[int, ...],
+) -> None:
+    firsts = np.array([3, 7])
+    assert own_index.tokens[3] != own_index.tokens[7]
+    there = Matches(firsts, np.array(lasts))
+    monkeypatch.setattr("topklm.steering.find.find_words", lambda *given, **options: there)
+    found = find_by_word(source, own_index, "stones", candidates=2)
+    assert set(found.tokens) == {int(own_index.tokens[firsts[one]]) for one in counted}
 
 
 def test_features_for_a_concept_are_told_by_the_half_that_did_not_choose(
