@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import resource
 import shutil
 import tempfile
 import time
@@ -29,7 +28,7 @@ from topklm.model import SparseCodes, TopKLMForCausalLM
 from topklm.stories import documents
 from topklm.training import preset
 
-from .pairs import Ratio, exact, ratio
+from .pairs import Ratio, exact, peak_memory, ratio
 
 BUILT_TOKENS = 65_536
 ASKED_TOKENS = 781_250
@@ -206,7 +205,7 @@ def peak_of_indexing(tokens: int) -> float:
         tokenizer = write_stories(directory / "stories.jsonl", tokens)
         source = Synthetic(tokenizer, k=8)
         build_index(source, data=str(directory / "stories.jsonl"), out=directory / "index", effects=False)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_memory()
 
 
 def a_tenth_of_a_second() -> None:

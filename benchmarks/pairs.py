@@ -91,3 +91,9 @@ def processor() -> str:
             if line.startswith("model name"):
                 return f"{line.split(':', 1)[1].strip()} ({torch.backends.cpu.get_cpu_capability()})"
     return platform.processor() or platform.machine()
+
+
+def peak_memory() -> float:
+    """Return this process's peak memory in MB; `getrusage` begins with its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024

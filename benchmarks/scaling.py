@@ -22,7 +22,7 @@ from topklm.training.schedules import trace_steps
 
 from .costs import Size, activation_bytes, moved_bytes, parameters, run_bytes, state_bytes, training_flops
 from .index import untrained, write_stories
-from .pairs import Ratio, exact
+from .pairs import Ratio, exact, peak_memory
 from .worker import answer
 
 ROUNDS = 6
@@ -196,12 +196,6 @@ def worker(size: Size, text: str) -> None:
                 "index on disk, kB": bytes_below(index.path) / 1e3,
             }
         )
-
-
-def peak_memory() -> float:
-    """Return this process's peak memory in MB; `getrusage` begins with its parent's."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def bytes_below(directory: Path) -> int:

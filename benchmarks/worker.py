@@ -7,7 +7,6 @@ the process's peak memory in MB. So several can be timed in turn, none sharing m
 """
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback
 from topklm.training import loop, preset, train
 
 from .models import autocast
+from .pairs import peak_memory
 
 STEPS = 10_000
 SETTINGS = preset("small", tokenizer="bpe:4096", tokens=STEPS * 4096, data=["stories"])
@@ -134,7 +134,7 @@ def answer(**fields: float) -> None:
 
 def leave() -> None:
     """Answer with the peak memory, and end."""
-    answer(peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    answer(peak_mb=peak_memory())
     raise SystemExit
 
 
