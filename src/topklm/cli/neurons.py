@@ -79,9 +79,9 @@ def neurons(
 
     if shown:
         top = index.top_tokens([row["feature"] for row in shown])
-        notes = {feature: note.name for feature, note in index.notes.items()}
+        given = given_names(index)
         drawn = [
-            {**row, "top_tokens": top[row["feature"]], "given_name": notes.get(row["feature"], "")}
+            {**row, "top_tokens": top[row["feature"]], "given_name": given.get(row["feature"])}
             for row in shown
         ]
         put_drawing(lambda _, width: draw_features(drawn, width=width))
@@ -131,14 +131,19 @@ def telling_rows(
     return rows if sort else sorted(rows, key=lambda row: order[row["feature"]])
 
 
+def given_names(index: "FeatureIndex") -> dict[str, str]:
+    """Return the names that people gave, by feature."""
+    return {feature: note.name for feature, note in index.notes.items()}
+
+
 def put_rows(path: str, index: "FeatureIndex", rows: list[dict[str, Any]], *, as_csv: bool) -> None:
     """Print rows as JSON or CSV; both hold the same, top tokens as JSON in a CSV's last column."""
     top = index.top_tokens([row["feature"] for row in rows])
-    notes = index.notes
+    given = given_names(index)
     named = [
         {
             "neuron": row["feature"],
-            "given_name": notes[row["feature"]].name if row["feature"] in notes else None,
+            "given_name": given.get(row["feature"]),
             **{
                 ("layer" if name == "site" else name): value
                 for name, value in row.items()

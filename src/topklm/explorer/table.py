@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from ..core.errors import InputError
 from ..index.feature_index import FeatureIndex
 from ..index.notes import Note
-from ..index.store import OWN
 from ..index.where import parse
 from .workspace import Workspace
 
@@ -95,7 +94,7 @@ def rows_of(workspace: Workspace, asked: Asked, *, limit: int = PAGE) -> Table:
     if asked.q.strip() and asked.concept:
         raise InputError("search for a word or for a concept, not for both")
     index = workspace.index(asked.source)
-    notes = workspace.notes.all() if asked.source == OWN else {}  # a control bears no names
+    notes = index.notes
     where = condition(index, asked, notes)
 
     def cut(total: int) -> tuple[int, int, int]:

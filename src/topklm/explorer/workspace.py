@@ -111,7 +111,7 @@ class Workspace:
 
     def note_of(self, feature: str, source: str = OWN) -> Note:
         """Return what people wrote of a feature: of the run's own neurons alone, a control bears no names."""
-        return self.notes.of(feature) if source == OWN else Note()
+        return self.index(source).notes.get(feature, Note())
 
     def corpus(self, about: dict[str, Any]) -> str:
         """Say in words of which text an index or a trace is, given what it says of itself."""
