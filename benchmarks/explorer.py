@@ -15,7 +15,7 @@ import httpx
 
 from topklm.core.errors import InputError
 from topklm.index import FeatureIndex, build_index
-from topklm.training import TrainSettings, train
+from topklm.training import TrainSettings, resume, train
 
 from .index import write_stories
 from .pairs import Ratio, exact, ratio
@@ -85,7 +85,9 @@ def prepared(directory: Path) -> Path:
     if not text.is_file():
         write_stories(text.with_suffix(".partial"), TOKENS)
         text.with_suffix(".partial").rename(text)
-    if not (run / "model.safetensors").is_file():
+    if (run / "train.json").is_file():
+        resume(run)
+    else:
         train(settings(text), run)
     try:
         FeatureIndex.open(run / "index")

@@ -14,7 +14,7 @@ import torch
 from scipy.optimize import nnls
 
 from topklm.core.memory import keep_freed_memory
-from topklm.index import build, build_index, build_shard
+from topklm.index import build_index, build_shard, parts
 from topklm.model import TopKLMForCausalLM
 from topklm.stories import documents
 from topklm.training import Run, TrainSettings, train
@@ -94,7 +94,7 @@ def sharing() -> list[Ratio]:
     Two processes take what the slower one takes for its share of the parts, and joining, which is one's work.
     The shares are made one after the other, so that neither disturbs the other. Parts are small ones.
     """
-    build.PART_FIRINGS = 2**18
+    parts.PART_FIRINGS = 2**18
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         data, out = directory / "stories.jsonl", directory / "index"

@@ -73,11 +73,12 @@ def steps() -> list[Ratio]:
     cases = [("tiny", changes) for changes in narrow_blocks + in_proportion] + [("small", {})]
     return [
         ratio(
-            f"{name}, width {changes.get('width', 768)}, {changes.get('heads', 4)} heads",
+            f"{name}, width {settings.width}, {settings.heads} heads",
             training_step(name, **changes),
             training_step(name, dense=True, **changes),
         )
         for name, changes in cases
+        for settings in (preset(name, **changes),)
     ]
 
 

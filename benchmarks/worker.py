@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
+from topklm.core.files import write_json
 from topklm.training import loop, preset, train
 
 from .models import autocast
@@ -79,9 +80,10 @@ def ours(directory: Path) -> None:
     packed = loop.prepare
 
     def short(run: Any, *args: Any, **kwargs: Any) -> Any:
-        object.__setattr__(run.settings, "tokens", 400_000)
+        run.about["settings"]["tokens"] = 400_000
         parts = packed(run, *args, **kwargs)
-        object.__setattr__(run.settings, "tokens", settings.tokens)
+        run.about["settings"]["tokens"] = settings.tokens
+        write_json(run.path / "train.json", run.about)
         return parts
 
     loop.prepare = short

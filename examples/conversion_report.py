@@ -109,6 +109,17 @@ def label(run: Run) -> str:
     return f"{'control: no TopK' if settings.dense else how}, {settings.tokens:,} tokens"
 
 
+def labels(runs: Sequence[Run]) -> list[str]:
+    """Name conversions; those of one name also by k, learning rate and seed."""
+    names = [label(run) for run in runs]
+    return [
+        f"{name}, k {run.settings.k}, lr {run.settings.lr:g}, seed {run.settings.seed}"
+        if names.count(name) > 1
+        else name
+        for name, run in zip(names, runs, strict=True)
+    ]
+
+
 def evaluations(run: Run) -> list[tuple[int, float]]:
     """Return the tokens and the held-out loss of each evaluation."""
     return [
@@ -123,8 +134,8 @@ def draw(group: "Group", path: Path) -> None:
     with figure_file(path, (7.5, 4.4)) as figure:
         axes = figure.subplots()
         curves = {
-            label(run): [(row["n_tokens"], row["loss"]) for row in one["curve"]]
-            for run, one in zip(group.runs, group.contents, strict=True)
+            name: [(row["n_tokens"], row["loss"]) for row in one["curve"]]
+            for name, one in zip(labels(group.runs), group.contents, strict=True)
         }
         if group.scratch is not None:
             curves["from scratch"] = evaluations(group.scratch)
@@ -238,7 +249,7 @@ def _curves_table(group: Group) -> str:
 def _features_table(group: Group) -> str:
     sparse = _sparse(group)
     found = {"original, TopK put in untrained": features(sparse[0], step=0)}
-    found |= {label(run): features(run, step=newest(run)) for run in sparse}
+    found |= {name: features(run, step=newest(run)) for name, run in zip(labels(sparse), sparse, strict=True)}
     if group.scratch is not None:
         found["from scratch"] = features(group.scratch, step=newest(group.scratch))
     return markdown_table(

@@ -3,6 +3,7 @@
 python examples/judge_stories.py RUN [NUMBER OF STORIES]
 """
 
+import itertools
 import sys
 
 import topklm
@@ -10,6 +11,7 @@ from topklm.core.stats import Estimate
 from topklm.evaluation.generation import write_many
 from topklm.evaluation.stories import kept, story_gap
 from topklm.stories import Stories, Story
+from topklm.training.prepare import trained_on
 
 TEMPERATURE = 0.8
 
@@ -23,12 +25,12 @@ def shown(estimate: Estimate, scale: float = 1.0, digits: int = 2) -> str:
 def main(path: str, count: str = "200") -> None:
     """Compare with the trigram and the path; judge generated stories beside true ones."""
     model, tokenizer, run = topklm.load(path)
-    corpus, _ = topklm.load_corpus("stories").split()
+    corpus, _ = topklm.load_corpus(run.settings.data).split()
     documents = corpus.documents()
-    trained_on = [next(documents).text for _ in range(run.about["corpus"]["train"]["documents"])]
-    # another seed: no story of it was trained on
-    held_out: list[Story] = list(Stories(1).take(int(count)))
-    gap = story_gap(model, tokenizer, trained_on=trained_on, held_out=held_out)
+    texts = [next(documents).text for _ in range(run.about["corpus"]["train"]["documents"])]
+    seed = next(one for one in itertools.count(1) if not trained_on(run, [f"stories:{one}"]))
+    held_out: list[Story] = list(Stories(seed).take(int(count)))
+    gap = story_gap(model, tokenizer, trained_on=texts, held_out=held_out)
     print("| bits per word | |\n| --- | --- |")
     for name in ("trigram", "model", "path"):
         print(f"| {name} | {shown(getattr(gap, name), digits=3)} |")

@@ -8,6 +8,8 @@ they have in docs/results/comparison, where the same was measured before.
 """
 
 import argparse
+import json
+import os
 import subprocess
 import sys
 import time
@@ -19,8 +21,12 @@ RESULTS = Path(__file__).parent.parent / "docs" / "results" / "comparison"
 
 
 def training(path: Path, options: Sequence[str]) -> list[str]:
-    """Return the command that trains a run, or goes on with it."""
+    """Return the command that trains a run, or goes on with it; ends where it learns another text."""
     if (path / "train.json").is_file():
+        there = json.loads((path / "train.json").read_text(encoding="utf-8"))["settings"]["data"]
+        named = [options[place + 1] for place, one in enumerate(options) if one == "--data"]
+        if there != [os.path.abspath(one) for one in named] and (named or there != ["stories"]):  # noqa: PTH100
+            sys.exit(f"{path} learns {', '.join(there)}; choose another directory with --out, or delete it")
         return [*TOPKLM, "train", "--resume", "--out", str(path)]
     return [*TOPKLM, "train", *options, "--out", str(path)]
 

@@ -84,7 +84,15 @@ class Answers(BaseHTTPRequestHandler):
         self.file(body=False)
 
     def do_GET(self) -> None:
-        self.file(body=True)
+        asked = re.fullmatch(rf"{MODEL}/refs", unquote(self.path.partition("?")[0]))
+        if asked is None:
+            self.file(body=True)
+            return
+        branches = [
+            {"name": name, "ref": f"refs/heads/{name}", "targetCommit": commit_of(name)}
+            for name in self.hub.repositories[asked[1]]
+        ]
+        self.answer(200, {"branches": branches, "converts": [], "tags": []})
 
     def file(self, *, body: bool) -> None:
         found = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", unquote(self.path.partition("?")[0]))

@@ -52,6 +52,15 @@ def test_cards_are_drawn_evenly_over_layers_and_densities_and_the_same_each_time
         assert len(set(ranks)) >= wanted - 1  # one from each stretch, up to rounding at their ends
 
 
+def test_a_run_of_another_text_is_not_gone_on_with(trained: Run, text_file: Path, tmp_path: Path) -> None:
+    training = runpy.run_path(str(EXAMPLES / "reproduce.py"))["training"]
+    assert "--resume" in training(trained.path, ["--data", str(text_file)])
+    assert "--resume" not in training(tmp_path / "new", ["--data", str(text_file)])
+    for options in ([], ["--data", "other.txt"]):
+        with pytest.raises(SystemExit, match="choose another directory with --out, or delete it"):
+            training(trained.path, options)
+
+
 @pytest.mark.parametrize("ending", ["md", "html"])
 def test_a_document_holds_every_card(place: Path, tmp_path: Path, ending: str) -> None:
     SCRIPT["main"](str(place), str(tmp_path / f"cards.{ending}"), count=4)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from commands import printed
+from topklm.cli.export import default_name
 from topklm.cli.main import main
 from topklm.core.errors import InputError, RunError
 from topklm.core.files import damage
@@ -207,6 +208,7 @@ def test_an_index_is_exported_whole(run: str, tool: str, tmp_path: Path, capsys:
     places = {"delphi": out / "latents", "neuronpedia": out / "tiny-run"}
     names = {"delphi": ["layers.0", "layers.1"], "neuronpedia": ["0-topk", "1-topk"]}
     assert sorted(path.name for path in places[tool].iterdir()) == names[tool]
+    assert default_name(f"{run}/index", tool) == default_name(run, tool)
     assert "exists already" in fails(capsys, "export", run, "--to", tool, "--out", str(out))
 
 

@@ -1,5 +1,6 @@
 """The verbs steer, find and evaluate-steering: what they print parses and reads, mistakes are one line."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def test_scale_one_writes_the_same_text_and_a_saved_edit_too(
     again = as_json(capsys, "steer", run, "Day 3.", "--edits", str(tmp_path))
     assert again["steered"] == first["steered"]
     assert first["steered"][0]["texts"] != first["unsteered"]["texts"]
+
+
+def test_plain_strengths_need_no_index(run: str, capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    shutil.copytree(run, path)
+    (path / "index" / "index.json").unlink()  # as while it is built
+    command = ("steer", str(path), "Day 3.", "--max-new-tokens", "4", "--json", "--set")
+    assert main([*command, "L1/N3=4.0"]) == 0
+    said = capsys.readouterr()
+    assert "without the index: " in said.err
+    assert json.loads(said.out)["steered"][0]["resolved"][0]["set_to"] == 4.0
+    assert main([*command, "L1/N3=2x"]) == 2
+    assert "has no index.json" in capsys.readouterr().err
 
 
 def test_a_sweep_goes_up_the_ladder(run: str, capsys: Capture) -> None:

@@ -56,6 +56,16 @@ def test_one_life_and_the_carriers_of_a_concept(run: str, capsys: Capture) -> No
     assert printed(capsys, "trace", run, "--concept", "capital").startswith("capital: ")
 
 
+def test_showing_one_life_changes_nothing(run: str, capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    shutil.copytree(run, path)
+    shutil.rmtree(path / "checkpoints")  # not needed any more
+    before = (path / "trace" / "trace.json").read_bytes()
+    assert as_json(capsys, "trace", str(path), "L1/N3")["feature"] == "L1/N3"
+    assert as_json(capsys, "trace", str(path), "--concept", "capital")["concept"] == "capital"
+    assert (path / "trace" / "trace.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -14,10 +14,11 @@ from topklm import compare
 from topklm.cli.main import main
 from topklm.comparison import Budget, Settings, comparing, measure
 from topklm.comparison.outcome import Comparison, read_comparison
-from topklm.comparison.stages import reading, table
+from topklm.comparison.stages import costs, reading, table
 from topklm.comparison.stages.work import Found, Work
 from topklm.core.errors import InputError, Interrupted, RunError
 from topklm.core.files import PARTIAL
+from topklm.sae.runs import train_run_saes
 from topklm.training import Run, train
 
 SMALL = {
@@ -154,6 +155,50 @@ def test_killed_in_a_stage_it_goes_on_and_leaves_nothing_half_written(
         "cost: dense": f"there is no dense twin in {plain / 'twin'}",
     }
     assert {one.claim for one in found.claims if one.verdict == "not measured"} >= {"C2", "C3", "C4", "C5"}
+
+
+def test_a_twin_without_its_text_leaves_its_own_neurons_unread_and_the_rest_is_counted(
+    run_path: Path, text_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(run_path, run)
+    shutil.rmtree(run / "twin" / "data")
+    work = Work(Run(run), Budget(data=(str(text_file),), tokens=2500, read_tokens=500), tmp_path / "here")
+    found = costs.cost(work)
+    assert "sets its thresholds on the twin's training text" in found.left_out["dense"]
+    read = {row.source for row in found.rows if row.metric == "reading_flops_per_million"}
+    assert read == {"topk", "posthoc"}
+    assert {row.source for row in found.rows if row.metric == "training_flops"} == {"topk", "dense"}
+
+
+def test_saes_of_some_layers_do_not_stand_for_those_of_all(
+    run_path: Path, text_file: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(run_path, run)
+    train_run_saes(Run(run), widths=(1,), sites=(1,), tokens=2048, batch_tokens=64)
+    work = Work(Run(run), Budget(data=(str(text_file),), tokens=2500, read_tokens=500), tmp_path / "here")
+    found = costs.cost(work)
+    assert "it has no SAE at L0" in found.left_out["sae_1x"]
+    assert not [row for row in found.rows if row.source == "sae_1x"]
+
+
+def test_stories_that_a_run_was_trained_on_are_not_held_out(run_path: Path, tmp_path: Path) -> None:
+    def held_out(*data: str) -> tuple[str, ...] | None:
+        work = Work(Run(run_path), Budget(), tmp_path)
+        work.run.about["settings"]["data"] = list(data)
+        return work.data
+
+    assert held_out("stories") == held_out("stories:0") == ("stories:1",)
+    assert held_out("stories:1") == held_out("stories:7", "stories:01") == ("stories:2",)
+
+
+def test_text_that_a_run_was_trained_on_is_named(plain: Path, text_file: Path) -> None:
+    said: list[str] = []
+    budget = Budget(data=(str(text_file),), tokens=2500)
+    found = compare(plain, budget=budget, without=table.NAMES[:1] + table.NAMES[2:], say=said.append)
+    assert found.left_out["held-out text"] == f"{plain} was trained on {text_file}"
+    assert any("nothing measured there is held out" in one for one in said)
 
 
 def test_a_stage_that_cannot_be_run_is_named_and_the_others_go_on(

@@ -1,5 +1,6 @@
 """A comparison beside an earlier one: what left its interval, by hand and by laws."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -49,6 +50,22 @@ def test_what_lies_outside_is_named_the_farthest_first() -> None:
         "  topk L0 intruder, seed 0: 0.3, was 0.7 [0.6, 0.8]",
         "  and 1 more",
     ]
+
+
+def test_a_number_that_is_not_defined_any_more_is_the_farthest() -> None:
+    before = of(*(row(name, 0.5, 0.4, 0.6) for name in ("near", "undefined", "far")))
+    now = of(row("near", 0.65, 0, 1), row("undefined", math.nan, 0, 1), row("far", 2.0, 0, 3))
+    found = beside_earlier(now, before)
+    assert [one.before.metric for one in found.departures] == ["undefined", "far", "near"]
+
+
+def test_another_text_is_said_first() -> None:
+    stages = [{"run": "r", "stage": "metrics", "notes": {"n_tokens": 20_000, "spec": ["a.txt"]}}]
+    before = dataclasses.replace(BEFORE, stages=stages)
+    other = dataclasses.replace(BEFORE, stages=[{**stages[0], "notes": {"n_tokens": 9, "spec": ["b.txt"]}}])
+    assert beside_earlier(before, before).lines(1)[0].startswith("0 of")
+    said = beside_earlier(other, before).lines(1)[0]
+    assert said == "measured on another text: 20,000 tokens of a.txt; now 9 tokens of b.txt"
 
 
 def test_of_three_seeds_only_those_that_are_here_are_missed_and_verdicts_name_theirs() -> None:

@@ -120,5 +120,8 @@ def test_runs_that_do_not_belong_together_are_refused() -> None:
     other.corpus = {"spec": ["y"], "sha256": "1"}
     with pytest.raises(InputError, match="their corpus differ"):
         over_seeds([RESULTS[0], other])
+    other.corpus = {**RESULTS[0].corpus, "sha256": "2"}  # as much of it, or as the file was, is another text
+    with pytest.raises(InputError, match="their text differ"):
+        over_seeds([RESULTS[0], other])
     with pytest.raises(InputError, match="at least one run"):
         over_seeds([])

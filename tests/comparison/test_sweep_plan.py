@@ -116,3 +116,9 @@ def test_the_number_of_dense_blocks_and_the_layers_say_one_thing() -> None:
 def test_seeds_are_no_variant() -> None:
     with pytest.raises(InputError, match=r"'seed=1' has a seed; name seeds with seeds"):
         as_sweep({"vary": {"seed": [1, 2]}})
+
+
+def test_presets_are_no_variant() -> None:
+    with pytest.raises(InputError, match=r"'preset=tiny' has a preset; a preset belongs into base"):
+        as_sweep({"vary": {"preset": ["tiny", "small"]}})
+    assert as_sweep({"base": {"preset": "small"}, "vary": {"k": [8]}}).runs()[0].settings.width == 512

@@ -277,6 +277,10 @@ def test_the_hub_is_not_asked_where_it_is_switched_off(
     monkeypatch.setattr(constants, "ENDPOINT", "https://hub.example:8443")
     assert not hub_answers()
     assert asked == [("localhost", 80), ("hub.example", 8443)]
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert hub_answers()  # a proxy's answer would say nothing of the hub
+    monkeypatch.setenv("NO_PROXY", "hub.example")
+    assert not hub_answers()
 
 
 def test_a_gguf_file_is_named_in_its_directory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from topklm.evaluation.harness import Score, TaskResult, difference, run_tasks
 from topklm.evaluation.last_word import GAP, MOST_WORDS, passages, write_last_word
 from topklm.evaluation.story_tasks import MAKERS, SEED, pairs, rows
 from topklm.evaluation.surface import surface_scores
-from topklm.evaluation.task_files import items_within, write_story_tasks
+from topklm.evaluation.task_files import items_within, write_story_tasks, write_task
 from topklm.model import TopKLMConfig, TopKLMForCausalLM
 from topklm.stories import Stories
 from topklm.stories.twins import retell, sites
@@ -152,6 +152,42 @@ def test_the_group_pools_the_items_of_its_tasks(
     assert items is not None
     assert len(items) == group.n_items
     assert len(set(group.pairs.values())) == len(MAKERS)
+
+
+def test_tasks_that_score_whole_sentences_run(tmp_path: Path, reader: tuple[TopKLMForCausalLM, Any]) -> None:
+    config = {
+        "output_type": "multiple_choice",
+        "doc_to_text": "",  # as BLiMP's: nothing stands before the sentences
+        "doc_to_target": 0,
+        "doc_to_choice": "{{[good, bad]}}",
+        "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+    }
+    table = [{"good": f"The cat saw {name}.", "bad": f"The cat see {name}."} for name in ("Tom", "Ann", "it")]
+    write_task(tmp_path, "grammar", table, config, {"version": 1})
+    model, tokenizer = reader
+    result = run_tasks(model, tokenizer, ["grammar"], include=tmp_path)["grammar"]
+    assert (result.n_items, result.n_cut) == (3, 0)
+
+    def loss(text: str) -> float:
+        ids = torch.tensor([[tokenizer.eos_token_id, *tokenizer(text, add_special_tokens=False).input_ids]])
+        with torch.no_grad():
+            each = torch.log_softmax(model(input_ids=ids).logits[0, :-1].double(), -1)
+        return -float(each.gather(-1, ids[0, 1:, None]).sum())
+
+    right = [loss(row["good"]) < loss(row["bad"]) for row in table]
+    assert result.scores["acc,none"].items == {item: float(one) for item, one in enumerate(right)}
+
+
+def test_groups_of_groups_keep_every_item() -> None:
+    def task(value: float) -> TaskResult:
+        items = dict.fromkeys(range(3), value)
+        return TaskResult({"acc,none": Score(value, 0.1, items)}, 3, None, {})
+
+    group = harness._group({"acc,none": 0.4}, [task(one) for one in (0.0, 1.0, 0.0, 1.0, 0.0)])
+    whole = harness._group({"acc,none": 0.4}, [group, group, group])
+    items = whole.scores["acc,none"].items
+    assert items is not None
+    assert len(items) == whole.n_items == 45
 
 
 def test_last_word_is_scored_by_accuracy_and_perplexity(

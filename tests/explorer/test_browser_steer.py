@@ -110,6 +110,17 @@ def test_a_link_holds_every_kind_of_edit(visitor: Visitor, page: Page) -> None:
     expect(page.get_by_label("Strength of L1/N4")).to_have_value("-2")
 
 
+def test_strengths_keep_their_unit_and_their_value(visitor: Visitor, page: Page) -> None:
+    edits = [("edit", one) for one in ("L0/N3=0.1x", "L1/N4=3", "L0/N5=-2x", "L1/N6=add:-7")]
+    visitor.go("steer?" + urlencode(edits))
+    shown = page.locator("#edits output")
+    expect(shown).to_have_text(["0.1x", "3", "-2x", "-7"])
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.locator("#state")).to_have_text("link copied")
+    page.goto(page.evaluate("navigator.clipboard.readText()"))
+    expect(shown).to_have_text(["0.1x", "3", "-2x", "-7"])
+
+
 def test_tries_are_kept_in_the_browser_and_taken_up_again(visitor: Visitor, page: Page) -> None:
     page.get_by_label("How the text begins").fill("<b>x</b> {{7*7}} 🐕")
     page.get_by_label("A word, a concept").fill("L0/N3")

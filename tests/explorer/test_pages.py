@@ -8,10 +8,12 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
+from samples import tiny_settings
 from topklm.comparison.claims import Verdict
 from topklm.comparison.outcome import Comparison, write_comparison
 from topklm.explorer import Workspace
 from topklm.index import FeatureIndex, build_index
+from topklm.training import Run, train
 
 from .conftest import BASE, HARD, client_of
 
@@ -131,6 +133,38 @@ def test_an_index_that_is_replaced_while_serving_is_read_anew(writable: Path, te
     after = client.get("/api/v1/features").json()
     assert after["n_tokens"] < before["n_tokens"]
     assert client.get("/neuron/L0/N3").status_code == 200
+
+
+def test_an_effect_is_measured_again_when_the_index_is_another(writable: Path, text_file: Path) -> None:
+    workspace = Workspace(writable)
+    first = workspace.effect("L0/N3")
+    assert workspace.effect("L0/N3") is first
+    shutil.rmtree(writable / "index")
+    build_index(writable, data=str(text_file), tokens=1200)
+    assert workspace.effect("L0/N3") is not first
+
+
+def test_what_is_no_twin_keeps_nobody_from_reading(writable: Path, text_file: Path) -> None:
+    shutil.rmtree(writable / "twin", ignore_errors=True)
+    train(tiny_settings(text_file, dense=True, seed=2, width=16, tokens=512), writable / "twin")
+    client = client_of(writable)
+    assert client.get("/read?text=The+cat.").status_code == 200
+    words, model = Workspace(writable).writing().fluency()
+    assert "no twin of it" in words
+    assert model.config.hidden_size == 32
+
+
+def test_the_demo_names_no_command_that_would_be_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    client = client_of(Run("demo").path)
+    for address in ("/", "/trace", "/compare"):
+        text = client.get(address).text
+        assert "topklm quickstart" in text or address == "/compare"
+        for verb in ("trace", "metrics", "compare"):
+            assert f"topklm {verb} demo" not in text, address
 
 
 def test_a_damaged_index_is_said_in_one_line(writable: Path) -> None:

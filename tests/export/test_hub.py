@@ -104,6 +104,14 @@ def test_interrupted_it_goes_on_and_sends_no_weights_twice(hub: Hub, trained: Ru
     assert hub.uploads == first + len(sent) - 2
 
 
+def test_branches_of_another_training_are_named(hub: Hub, trained: Run) -> None:
+    assert push(hub, trained.path).returncode == 0
+    hub.repositories[NAME]["step-7"] = dict(hub.repositories[NAME]["main"])
+    again = push(hub, trained.path)
+    assert again.returncode == 0, again.stderr
+    assert "step-7: of another training, still there" in again.stderr
+
+
 def test_without_checkpoints_there_is_only_main(hub: Hub, trained: Run) -> None:
     assert push(hub, trained.path, "--no-checkpoints", "--private").returncode == 0
     assert set(hub.repositories[NAME]) == {"main"}

@@ -20,7 +20,7 @@ TOKENS = 2500
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make parts of one batch of 256 tokens."""
     monkeypatch.setattr("topklm.index.build.BATCH_TOKENS", BATCH)
-    monkeypatch.setattr("topklm.index.build.PART_FIRINGS", 1)
+    monkeypatch.setattr("topklm.index.parts.PART_FIRINGS", 1)
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def index(trained: Run, text_file: Path, tmp_path_factory: pytest.TempPathFactor
     """An index of about 2,500 tokens in ten parts. Tests ask it and never write to it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("topklm.index.build.BATCH_TOKENS", BATCH)
-        patch.setattr("topklm.index.build.PART_FIRINGS", 1)
+        patch.setattr("topklm.index.parts.PART_FIRINGS", 1)
         out = tmp_path_factory.mktemp("index") / "index"
         return build_index(trained, data=str(text_file), tokens=TOKENS, out=out)
 

@@ -28,8 +28,8 @@ TOKENS = 1500
 ARGUMENTS = {"tokens": TOKENS, "effects": False}
 CODE = """
 import sys
-import topklm.index.build as build
-build.BATCH_TOKENS, build.PART_FIRINGS = 256, 1
+from topklm.index import build, parts
+build.BATCH_TOKENS, parts.PART_FIRINGS = 256, 1
 run, data, out, shard = sys.argv[1:]
 options = {"data": data, "out": out, "tokens": 1500, "effects": False}
 if shard == "all":
@@ -78,7 +78,7 @@ def whole(trained: Run, text_file: Path, tmp_path_factory: pytest.TempPathFactor
     """The index of a single, untouched process in six parts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("topklm.index.build.BATCH_TOKENS", 256)
-        patch.setattr("topklm.index.build.PART_FIRINGS", 1)
+        patch.setattr("topklm.index.parts.PART_FIRINGS", 1)
         out = tmp_path_factory.mktemp("whole") / "index"
         return build_index(trained, data=str(text_file), out=out, **ARGUMENTS)
 
@@ -87,7 +87,7 @@ def test_parts_merge_into_what_one_part_gives(
     whole: FeatureIndex, build: Callable[..., FeatureIndex], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert whole.about["part_tokens"] == 256
-    monkeypatch.setattr("topklm.index.build.PART_FIRINGS", 10**9)
+    monkeypatch.setattr("topklm.index.parts.PART_FIRINGS", 10**9)
     single = build()
     assert single.about["part_tokens"] > single.n_tokens
     assert differing(whole, single) == []

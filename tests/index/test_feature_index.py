@@ -20,6 +20,7 @@ from topklm.core.errors import InputError
 from topklm.core.site import Latent, Neuron
 from topklm.index import FeatureIndex
 from topklm.index.format import TABLES
+from topklm.index.notes import Note
 from topklm.index.search import find
 from topklm.index.store import Vocabulary
 
@@ -328,6 +329,15 @@ def test_many_threads_get_the_answers_of_one(index: FeatureIndex) -> None:
     fresh = FeatureIndex.open(index.path)  # nothing is read yet
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(ask, names)) == expected
+
+
+def test_a_name_that_a_label_says_too_stands_once(
+    index: FeatureIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = FeatureIndex.open(shutil.copytree(index.path, tmp_path / "index"))
+    copy.add_labels({"L0/N3": ["animals", "cats"]})
+    monkeypatch.setattr(FeatureIndex, "notes", {"L0/N3": Note("cats")})
+    assert copy.card("L0/N3").labels == ("cats", "animals")
 
 
 def test_facts_and_labels_become_columns_and_lines_of_the_card(index: FeatureIndex, tmp_path: Path) -> None:

@@ -169,6 +169,19 @@ def test_what_is_there_is_kept_and_other_settings_are_refused(with_saes: Path) -
     assert same(weights(with_saes / "sae"), before)
 
 
+def test_reading_counts_until_the_last_sae_of_a_set_is_done(
+    paired: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, ended = copied(paired, tmp_path), training.Member.ended
+    early = property(lambda one: ended.fget(one) or (one.width == 1 and one.tokens >= 2048))  # type: ignore[attr-defined]
+    monkeypatch.setattr(training.Member, "ended", early)
+    train_run_saes(path, widths=(1, 2), sites=(1,), **SMALL)
+    first, second = (read_set(path / "sae" / name)["reading"] for name in ("sae_1x", "sae_2x"))
+    assert 2048 <= first["tokens"] < second["tokens"]
+    assert first["seconds"] < second["seconds"]
+    assert first["flops"] / first["tokens"] == second["flops"] / second["tokens"]
+
+
 def test_an_unfinished_training_is_not_mixed_with_another(
     paired: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,3 +395,5 @@ def test_any_causal_language_model_is_read(gpt2: Any, tmp_path: Path) -> None:
     for site, codes in source.codes(ids).items():
         assert int(codes.counts.max()) <= 4
         assert about["saes"][str(site)]["curve"][-1]["explained_variance"] > 0.1
+    with pytest.raises(InputError, match=r"made with context=\d+, not 32"):
+        train_saes(gpt2, packed, packed, settings, tmp_path / "saes", origin=origin, context=32)

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 import topklm.stories
 from topklm.stories import AMBIGUOUS, CONCEPTS, Stories, Story
 from topklm.stories.content.topics import TOPICS
-from topklm.stories.engine import sentences
+from topklm.stories.engine import _compiled, sentences
 from topklm.stories.entropy import words
 from topklm.stories.registry import word_senses
+from topklm.stories.template import Grammar
 
 SEEDS = st.integers(0, 2**64 - 1)
 
@@ -80,6 +81,15 @@ def test_text_is_tidy(stories: list[Story]) -> None:
 
 
 def test_every_sentence_compiles_in_every_tense_and_person() -> None:
+    grammars = [Grammar(tense, first) for tense in ("past", "present") for first in (True, False)]
+    topics = [topic.name for topic in TOPICS]
+    for pool, topic in sentences():
+        for grammar in grammars:
+            for one in [topic] if topic else topics:
+                assert _compiled(pool, one, grammar), (pool, one, grammar)
+
+
+def test_stories_are_told_in_both_tenses_and_by_both_narrators() -> None:
     told = Counter((s.variables.tense, s.variables.narrator) for s in Stories(1).take(200))
     assert len(told) == 4
 

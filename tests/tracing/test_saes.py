@@ -10,7 +10,7 @@ import torch
 from topklm.core.errors import InputError
 from topklm.reports.tracing import draw_trace
 from topklm.sae import train_run_saes
-from topklm.sae.checkpoints import directory_of, train_checkpoint_saes
+from topklm.sae.checkpoints import checkpoint_saes_are_there, directory_of, train_checkpoint_saes
 from topklm.sae.lens import load_sae
 from topklm.sae.member import Member
 from topklm.sae.settings import SAESettings
@@ -126,6 +126,23 @@ def test_what_is_there_is_kept_and_a_finished_trace_only_read(with_saes: Path, t
     before = (with_saes / "trace" / "trace.json").read_bytes()
     trace(with_saes, data=str(text_file), tokens=TOKENS)
     assert (with_saes / "trace" / "trace.json").read_bytes() == before
+
+
+def test_further_checkpoints_after_warm_ones_are_refused_before_any_training(
+    with_saes: Path, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(with_saes, tmp_path / "run"))
+    assert checkpoint_saes_are_there(Run(path), "sae_1x", count=3)
+    assert checkpoint_saes_are_there(Run(path), "sae_1x", count=2)
+    assert not checkpoint_saes_are_there(Run(path), "sae_1x", count=4)
+    before = set((path / "sae").rglob("*"))
+    with pytest.raises(InputError, match=r"fewer checkpoints were asked for then; .* delete .*warm"):
+        train_checkpoint_saes(path, count=4, sites=(1,), **SMALL)
+    assert set((path / "sae").rglob("*")) == before
+    shutil.rmtree(path / "sae" / "steps" / "warm" / f"{STEPS[2]:06d}")
+    assert not checkpoint_saes_are_there(Run(path), "sae_1x", count=3)  # both ways are wanted
+    train_checkpoint_saes(path, count=3, sites=(1,), **SMALL)
+    assert checkpoint_saes_are_there(Run(path), "sae_1x", count=3)
 
 
 def test_a_damaged_set_is_named_and_skipped(

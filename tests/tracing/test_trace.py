@@ -177,6 +177,35 @@ def test_sources_of_one_model_read_together_give_what_each_gives_alone(twinned: 
     assert SparseCodes.cat(firsts) == together[1][1]
 
 
+def test_a_twin_without_its_text_leaves_post_hoc_topk_to_be_traced(
+    twinned: Path, text_file: Path, tmp_path: Path
+) -> None:
+    run, said = tmp_path / "run", []
+    shutil.copytree(twinned, run)
+    shutil.rmtree(run / "twin" / "data")
+    about = trace(run, data=str(text_file), tokens=TOKENS, say=said.append).about
+    assert set(about["sources"]) == {"topk", "posthoc"}
+    assert set(about["left_out"]) == {"dense"}
+    assert "sets its thresholds on the twin's training text" in about["left_out"]["dense"]
+    assert f"dense is left out: {about['left_out']['dense']}" in said
+    assert trace(run, data=str(text_file), tokens=TOKENS).about == about
+
+
+def test_a_twin_that_was_named_is_taken_again_without_being_named(
+    traced: Trace, twinned: Path, text_file: Path, tmp_path: Path
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "trace"
+    shutil.copytree(twinned, run)
+    shutil.move(run / "twin", tmp_path / "elsewhere")
+    shutil.copytree(traced.path, out)
+    asked = {"data": str(text_file), "tokens": TOKENS, "out": out}
+    first = trace(run, twin=tmp_path / "elsewhere", **asked).about  # type: ignore[arg-type]
+    assert (set(first["sources"]), first["left_out"]) == ({"topk", "dense", "posthoc"}, {})
+    assert trace(run, out=out).about == first
+    shutil.rmtree(tmp_path / "elsewhere")
+    assert set(trace(run, out=out).about["left_out"]) == {"dense", "posthoc"}
+
+
 def test_interrupted_anywhere_and_gone_on_with_a_trace_ends_the_same(
     traced: Trace, twinned: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

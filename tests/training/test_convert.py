@@ -261,6 +261,10 @@ def test_missing_and_damaged_files_are_named(
         assert "no weight_map of names" in refused(llama, text_file, tmp_path, capsys)
     (llama / "model.safetensors.index.json").unlink()
     assert "has no weights" in refused(llama, text_file, tmp_path, capsys)
+    (llama / "pytorch_model.bin").write_bytes(b"anything")
+    assert "pytorch_model.bin is a pickle, which is never loaded" in refused(
+        llama, text_file, tmp_path, capsys
+    )
     (llama / "config.json").unlink()
     assert "has no config.json" in refused(llama, text_file, tmp_path, capsys)
     (llama / "some.gguf").touch()

@@ -23,7 +23,7 @@ from topklm.core.files import damage, sha256_file
 from topklm.data import load_corpus, load_tokenizer
 from topklm.evaluation.generation import write
 from topklm.model import TopKLMForCausalLM
-from topklm.training import Interrupted, Run, load, resume, train
+from topklm.training import Interrupted, Run, load, preset, resume, train
 from topklm.training.initial import new_model
 from topklm.training.machine import Machine
 from topklm.training.prepare import find_corpora, with_absolute_paths
@@ -65,6 +65,14 @@ def test_the_metrics_go_from_step_zero_to_the_end_and_the_loss_falls(trained: Ru
     assert all(0 <= share <= 1 for row in evaluated for share in row["live"].values())
     assert all(isinstance(row["sample"], str) for row in evaluated)
     assert all(row["tokens_per_second"] > 0 for row in rows if "loss" in row)
+
+
+def test_a_file_of_settings_that_names_a_preset_means_it(trained: Run, tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps({"preset": "small", "data": ["books.parquet"], "k": 16}))
+    assert read_settings(path) == preset("small", data=["books.parquet"], k=16)
+    path.write_text(json.dumps(trained.settings.as_json()))  # all of them: nothing is filled in
+    assert read_settings(path) == trained.settings
 
 
 def test_the_trained_model_is_sparse_at_the_final_k(trained: Run) -> None:

@@ -144,29 +144,15 @@ def open_runs(path: str, compare: str | None) -> list["Loaded"]:
 
 def seen_in_training(run: "Run", data: Sequence[str]) -> bool:
     """Tell whether a run was trained on a text named, and say so: its loss there is not held out."""
-    # a run keeps files by absolute path; a relative one is what a shipped run's text was called elsewhere
-    there = [one for one in run.settings.data if Path(one).is_absolute() or not Path(one).is_file()]
-    trained = set().union(*map(_parts, there))
-    seen = [one for one in data if _parts(one, part="validation") & trained]
+    from ..training.prepare import trained_on
+
+    seen = trained_on(run, data)
     if seen:
         say(
             f"{run.path} was trained on {', '.join(seen)}: this is no held-out loss; leave --data out for "
             "the part that was held out, or name other text"
         )
     return bool(seen)
-
-
-def _parts(spec: str, *, part: str = "train") -> set[str]:
-    """Name what a specification stands for: its files, or itself; nothing where its files are gone."""
-    from ..data import load_corpus
-    from ..data.corpus import is_built_in, is_stories
-
-    if is_built_in(spec):
-        return {spec.removesuffix(":0") if is_stories(spec) else spec}
-    try:
-        return {str(path.resolve()) for path in load_corpus(spec, part=part).files} or {spec}
-    except InputError:
-        return set()
 
 
 def held_out_text(loaded: "Loaded", data: list[str] | None, scratch: Path) -> "Packed":

@@ -24,7 +24,7 @@ def evaluate_steering(
         typer.Option(
             metavar="A,B",
             help="References beside the unsteered texts: random_neurons, found_neurons, topk_direction, "
-            "dense_direction, posthoc_neurons, prompt; or all.",
+            "dense_direction, posthoc_neurons, prompt, SAEs such as sae_8x; or all.",
         ),
     ] = "random_neurons",
     strengths: Annotated[

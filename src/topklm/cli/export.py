@@ -64,6 +64,13 @@ def export_layers(path: str, out: Path, name: str | None, *, as_json: bool) -> N
 
 
 def default_name(path: str, to: str) -> str:
-    """Name the model: by its path for delphi, which loads it by that name, else by the last part."""
+    """Name the model: by its path for delphi, which loads it by that name, else by the last part.
+
+    path: a run, or the directory of an index in one.
+    """
+    from ..index.format import ABOUT
+
     absolute = Path(path).absolute()
+    if (absolute / ABOUT).is_file():
+        absolute = absolute.parent
     return str(absolute) if to == "delphi" else absolute.name

@@ -18,7 +18,8 @@ def metrics(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="topk, dense, posthoc, random or shuffled; may be repeated. Default: all of them.",
+            help="topk, dense, posthoc, random, shuffled, or SAEs such as sae_8x; may be repeated. "
+            "Default: the first five.",
         ),
     ] = None,
     data: Annotated[

@@ -13,7 +13,8 @@ def quiz(
     path: RunPath,
     source_a: Annotated[str, typer.Option(metavar="NAME", help="The first source.")] = "topk",
     source_b: Annotated[
-        str, typer.Option(metavar="NAME", help="The second: dense, posthoc, random or shuffled.")
+        str,
+        typer.Option(metavar="NAME", help="The second: dense, posthoc, random, shuffled, or SAEs (sae_8x)."),
     ] = "random",
     kind: Annotated[
         list[str] | None,

@@ -32,7 +32,7 @@ def read(
 
     loaded = load(path)
     source = source_of(loaded)
-    index = own_index(loaded.run)
+    index = fitting_index(loaded.run)
     tops = (
         dict(zip(*(index.brief[name].to_pylist() for name in ("feature", "top_token")), strict=True))
         if index
@@ -53,7 +53,7 @@ def read(
         say(f"'topklm index {name_of(path)}' adds to each neuron the token that it fires on most")
 
 
-def own_index(run: "Run") -> "FeatureIndex | None":
+def fitting_index(run: "Run") -> "FeatureIndex | None":
     """Open the run's index where it has one; say why where it cannot be used."""
     from ..index import FeatureIndex
 
@@ -63,5 +63,5 @@ def own_index(run: "Run") -> "FeatureIndex | None":
     try:
         return FeatureIndex.open(directory, revision=run.revision)
     except InputError as error:
-        say(f"read without the index: {error}")
+        say(f"without the index: {error}")
         return None

@@ -7,6 +7,7 @@ import typer
 
 from ..core.errors import InputError
 from .output import AsJson, RunPath, decimal, put, put_drawing, put_json, say, whole
+from .read import fitting_index
 
 if TYPE_CHECKING:
     from ..index import FeatureIndex
@@ -85,7 +86,8 @@ def steer(
             "nothing is steered; give --set L3/N17=2x, --add, --scale, --ablate, --edits or --concept"
         )
     loaded = load(path)
-    index = own_index(loaded)
+    needed = concept is not None or any(one.in_percentiles for one in asked)
+    index = own_index(loaded) if needed else fitting_index(loaded.run)
     if concept is not None:
         asked, marked = edit_for(loaded, index, concept, options)
     else:
@@ -195,6 +197,8 @@ def edit_for(
             f"--concept needs an index to choose a neuron by; build one with: topklm index {loaded.run.path}"
         )
     finding = search(loaded, index, concept, lexicon=None)
+    if not finding.features:
+        raise InputError(f"no neuron of the index fires on or promotes {finding.asked}")
     best = finding.features[0]
     say(
         f"{finding.asked}: {best.feature} raises its tokens most of {len(finding.features)} candidates "

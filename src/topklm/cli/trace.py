@@ -65,23 +65,39 @@ def trace(
         raise InputError("--source says whose life or carriers are shown: name a neuron, or --concept NAME")
     if figure is not None:
         check_figure(figure, name)
-    with resumable():
-        traced = run_trace(
-            path,
-            data=data or None,
-            tokens=tokens,
-            lexicon=lexicon,
-            twin=twin,
-            controls=controls,
-            out=out,
-            say=say,
-            console=error_console(),
-        )
+    shown = name is not None or concept is not None
+    asks_for_work = bool(data or tokens or lexicon or twin or other) or not controls
+    traced = finished_trace(path, out) if shown and not asks_for_work else None
+    if traced is None:
+        with resumable():
+            traced = run_trace(
+                path,
+                data=data or None,
+                tokens=tokens,
+                lexicon=lexicon,
+                twin=twin,
+                controls=controls,
+                out=out,
+                say=say,
+                console=error_console(),
+            )
     if other:
         from ..tracing.runs import compare_runs
 
         compare_runs(path, other, twin=twin, out=traced.path, say=say, console=error_console())
     show(path, traced, name, concept, source=source, figure=figure, as_json=as_json)
+
+
+def finished_trace(path: str, out: Path | None) -> "Trace | None":
+    """Open the trace of a run as it is; None where there is none of these weights."""
+    from ..tracing.stored import ABOUT, Trace
+    from ..training import Run
+
+    directory = Path(path) / "trace" if out is None else out
+    if not (directory / ABOUT).is_file():
+        return None
+    traced = Trace.open(directory)
+    return traced if traced.about["revision"] == Run(path).revision else None
 
 
 def show(

@@ -27,6 +27,7 @@ from ..core.files import (
 )
 from ..core.forms import read_form
 from ..training import Run
+from ..training.prepare import trained_on
 from .budget import Budget
 from .claims import verdicts
 from .outcome import FOLDER, Comparison
@@ -39,6 +40,8 @@ PLAN = "topklm.comparison-plan/1"
 STAGE = "topklm.comparison-stage/1"
 MAKERS = ("twin", "saes")
 """Stages that change what the others depend on."""
+TRIED_AGAIN = (*MAKERS, "codes", "cost")
+"""Stages of which a part that was left out is tried again: a package or a text may be here by now."""
 FOUND_DONE = 0.1
 """A stage that takes less than this share of its usual time found most of its work done."""
 
@@ -77,6 +80,9 @@ def compare_run(
 def run_stages(work: Work, without: Sequence[str]) -> Comparison:
     """Run what is not done yet, and put everything together."""
     left_out = dict.fromkeys(without, "not wanted")
+    if seen := trained_on(work.run, work.data or ()):
+        left_out["held-out text"] = f"{work.run.path} was trained on {', '.join(seen)}"
+        work.say(f"{left_out['held-out text']}: nothing measured there is held out; name other text")
     stages: list[dict[str, Any]] = []
     rows: list[ResultRow] = []
     clock = Clock([one for one in STAGES if one.name not in without])
@@ -176,6 +182,8 @@ def read_stage(work: Work, stage: Stage) -> dict[str, Any] | None:
             name: now[name] for name in ("twin", "saes")[: MAKERS.index(stage.name) + 1]
         }:
             return None
+    if stage.name in TRIED_AGAIN and content.get("left_out"):
+        return None
     if stage.name == "index" and work.indexed() is None:
         return None
     return content if content.get("key") == key_of(work, stage) else None

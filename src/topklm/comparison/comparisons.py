@@ -145,6 +145,9 @@ def together(parts: Sequence[Comparison], more: Sequence[ResultRow]) -> Comparis
             name if name not in left_out or left_out[name] == why else f"{name} (seed {part.seeds[0]})": why
             for name, why in part.left_out.items()
         }
+    texts = [text for part in parts for text in part.measured_on()]
+    if len(set(texts)) > 1:
+        left_out["metrics on one text"] = "the seeds were measured on " + "; ".join(texts)
     return Comparison(
         runs=[one for part in parts for one in part.runs],
         budget=parts[0].budget,

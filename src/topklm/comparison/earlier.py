@@ -21,6 +21,8 @@ class Departure(NamedTuple):
     def distance(self) -> float:
         """How far outside it lies, in half-widths of the interval from its nearer end."""
         low, high = self.before.low, self.before.high
+        if not math.isfinite(self.now.value):
+            return math.inf
         outside = low - self.now.value if self.now.value < low else self.now.value - high
         return outside / ((high - low) / 2) if high > low else math.inf
 
@@ -45,6 +47,8 @@ class Beside(NamedTuple):
     """Numbers of then that are not there now, of seeds that are."""
     verdicts: dict[str, tuple[str, str]]
     """Claims whose verdict is another: then and now, with their seeds where those differ."""
+    texts: tuple[str, str] = ("", "")
+    """What was measured on, then and now."""
 
     def lines(self, most: int) -> list[str]:
         """Say it in lines: the counts, changed verdicts, and at most so many departures."""
@@ -52,6 +56,8 @@ class Beside(NamedTuple):
             f"{len(self.departures)} of {self.n_compared} numbers left the interval they had"
             + (f"; {len(self.missing)} are not there now" if self.missing else "")
         ]
+        if all(self.texts) and self.texts[0] != self.texts[1]:
+            lines.insert(0, f"measured on another text: {self.texts[0]}; now {self.texts[1]}")
         lines += [f"{claim}: {then}, now {now}" for claim, (then, now) in self.verdicts.items()]
         lines += [f"  {one}" for one in self.departures[:most]]
         if len(self.departures) > most:
@@ -87,7 +93,12 @@ def beside_earlier(now: Comparison, before: Comparison) -> Beside:
             for one in before.claims
             if verdicts.get(one.claim, one.verdict) != one.verdict
         },
+        (_texts(before), _texts(now)),
     )
+
+
+def _texts(comparison: Comparison) -> str:
+    return "; ".join(dict.fromkeys(comparison.measured_on()))
 
 
 def _key(row: ResultRow) -> Key:

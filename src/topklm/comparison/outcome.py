@@ -39,6 +39,13 @@ class Comparison:
         """Return what a stage notes, run by run; nothing where it was left out."""
         return [one["notes"] for one in self.stages if one["stage"] == stage]
 
+    def measured_on(self) -> list[str]:
+        """Say, run by run, on how much of which text the metrics were measured."""
+        return [
+            f"{one['n_tokens']:,} tokens of {', '.join(map(str, one['spec']))}"
+            for one in self.notes("metrics")
+        ]
+
     def as_json(self) -> dict[str, Any]:
         """Return the content of `results.json`; a number that is not finite is null."""
         first = self.runs[0]

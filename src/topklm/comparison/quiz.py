@@ -180,9 +180,12 @@ class _Asker:
         fired = fired[np.sort(np.unique(documents, return_index=True)[1])]  # the strongest of each
         strong = fired[:SHOWN]
         further = self.generator.permutation(fired[SHOWN:])[:OPTIONS]
-        drawn = self.generator.integers(0, self.index.n_tokens, 20 * OPTIONS)
-        documents = np.searchsorted(self.index.starts, drawn, side="right") - 1
-        known = drawn[self.index.kept[documents]]  # elsewhere no firing is stored
+        starts = self.index.starts[self.index.kept]  # elsewhere no firing is stored
+        lengths = np.diff(self.index.starts, append=self.index.n_tokens)[self.index.kept]
+        ends = lengths.cumsum()
+        drawn = self.generator.integers(0, ends[-1], 20 * OPTIONS)
+        documents = np.searchsorted(ends, drawn, side="right")
+        known = starts[documents] + drawn - (ends - lengths)[documents]
         silent = [place for place in known.tolist() if self._is_text(place)]
         everywhere = self.index.ask(
             "SELECT position FROM firings_by_feature WHERE site = ? AND index = ? "

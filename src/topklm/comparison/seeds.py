@@ -69,6 +69,7 @@ def check_alike(results: Sequence[Result]) -> None:
     for one in results[1:]:
         for name, mine, first in (
             ("corpus", one.corpus["spec"], results[0].corpus["spec"]),
+            ("text", one.corpus["sha256"], results[0].corpus["sha256"]),
             ("sources", list(one.sources), list(results[0].sources)),
             ("sites", {row.site for row in one.rows}, {row.site for row in results[0].rows}),
         ):

@@ -172,4 +172,6 @@ def _add(variants: dict[str, dict[str, Any]], name: str, changes: dict[str, Any]
         raise InputError(f"{name!r} is there twice")
     if "seed" in changes:
         raise InputError(f"{name!r} has a seed; name seeds with seeds: [0, 1]")
+    if "preset" in changes:
+        raise InputError(f"{name!r} has a preset; a preset belongs into base, one sweep for each")
     variants[name] = changes

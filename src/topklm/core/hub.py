@@ -4,6 +4,7 @@ import importlib.util
 import os
 import socket
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from .errors import InputError
 
@@ -19,6 +20,9 @@ def hub_answers() -> bool:
         return False
     address = urlsplit(constants.ENDPOINT)
     port = address.port or (80 if address.scheme == "http" else 443)
+    proxy = getproxies().get(address.scheme)
+    if proxy and not proxy_bypass(address.hostname or ""):
+        return True  # only a request would tell, and it fails soon enough
     try:
         with socket.create_connection((address.hostname or "", port), timeout=REACH_SECONDS):
             return True

@@ -95,8 +95,18 @@ def run_tasks(
         class Counting(HFLM):  # type: ignore[misc,unused-ignore]
             def loglikelihood(self, requests: Any, **how: Any) -> Any:
                 for one in requests:
-                    context, continuation = self._encode_pair(*one.args)
-                    cut[one.task_name] += len(context) + len(continuation) > self.max_length + 1
+                    context, continuation = one.args
+                    if context:
+                        before, after = self._encode_pair(context, continuation)
+                    else:  # lm-eval puts the token before a text in its place, as BLiMP's tasks want it
+                        before = [self.prefix_token_id]
+                        after = self.tok_encode(continuation, add_special_tokens=False)
+                    if len(after) > self.max_length:
+                        raise InputError(
+                            f"an item of {one.task_name} does not fit the model's context of "
+                            f"{self.max_length} tokens"
+                        )
+                    cut[one.task_name] += len(before) + len(after) > self.max_length + 1
                 return super().loglikelihood(requests, **how)
 
         wrapped = Counting(pretrained=model, tokenizer=tokenizer, batch_size=BATCH)
@@ -108,11 +118,6 @@ def run_tasks(
             if not str(error).startswith("Duplicate task"):
                 raise
             raise InputError(f"{_line(error)}; name each task once") from None
-        except AssertionError:  # lm-eval's only word for a continuation that does not fit
-            raise InputError(
-                f"an item of {', '.join(names)} does not fit the model's context of "
-                f"{wrapped.max_length} tokens"
-            ) from None
     return _read(results, cut)
 
 
@@ -276,7 +281,8 @@ def _group(numbers: Mapping[str, Any], children: Sequence[TaskResult]) -> TaskRe
             own = child.scores[key].items if key in child.scores else None
             items.update({offset + item: value for item, value in (own or {}).items()})
         pairs.update({offset + item: place * stride + pair for item, pair in child.pairs.items()})
-        offset += child.n_items + max(child.pairs, default=0) + 1
+        numbered = (item for score in child.scores.values() for item in score.items or ())
+        offset += 1 + max((*child.pairs, *numbered, child.n_items))  # of a group they go beyond its count
     scores = {key: _with_items(numbers, key, items, pairs) for key, items in pooled.items()}
     chances = {child.chance for child in children}
     chance = chances.pop() if len(chances) == 1 else None

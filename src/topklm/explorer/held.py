@@ -1,8 +1,11 @@
 """A run's model as the explorer holds it: one set of weights, a set of modules for each kind of use."""
 
+import functools
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..core.errors import RunError
 from ..training import Run
 
 if TYPE_CHECKING:
@@ -17,8 +20,8 @@ class Held(NamedTuple):
     """For the one thread that writes."""
     probing: "SteerableSource"
     """For effects, one at a time."""
-    fluency: tuple[str, Any]
-    """Whose perplexity is told, in words, and the model."""
+    fluency: Callable[[], tuple[str, Any]]
+    """Says in words whose perplexity is told, and gives the model; only writing needs it."""
     reading_turn: Any
     """A lock: reading puts hooks on the modules too, and would see another thread's text."""
     probing_turn: Any
@@ -37,5 +40,12 @@ def hold(run: Run, step: int | None) -> Held:
         for model in (loaded.model, with_own_hooks(loaded.model), with_own_hooks(loaded.model))
     ]
     reading, writing, probing = sources
-    fluency = fluency_model(run, writing.model) if step is None else ("its own model", writing.model)
+
+    @functools.cache
+    def fluency() -> tuple[str, Any]:
+        try:
+            return fluency_model(run, writing.model)
+        except RunError:
+            return "the unsteered model (what lies in twin is no twin of it)", writing.model
+
     return Held(reading, writing, probing, fluency, threading.Lock(), threading.Lock())

@@ -61,6 +61,7 @@ def make_ready(
     from ..steering.writing import top_tokens
 
     held, index = workspace.writing(), workspace.index_if_any()
+    fluency, fluency_model = held.fluency()
     source = held.writing
     resolved = steer(source, rows=ways, index=index).rows
     line = _line(source, prompt, options)
@@ -75,7 +76,7 @@ def make_ready(
         resolved=tuple(map(tuple, resolved)),
         lines=(line,) * len(ways),
         source=source,
-        fluency=(workspace.public(held.fluency[0]), held.fluency[1]),
+        fluency=(workspace.public(fluency), fluency_model),
         judge=judge,
         concept=concept,
         marked=frozenset(top_tokens(index, edited) if index is not None and edited else ()),

@@ -10,8 +10,6 @@ from ..index.where import parse
 from .workspace import Workspace
 
 PAGE = 50
-FOUND = 500
-"""Features of a search or concept that are looked at."""
 LONGEST_QUERY = 200
 STATUSES = ("live", "rare", "dead")
 SHOWN_TOKENS = 4
@@ -135,8 +133,8 @@ def rows_of(workspace: Workspace, asked: Asked, *, limit: int = PAGE) -> Table:
 def _scores(index: FeatureIndex, asked: Asked) -> tuple[dict[str, float], str, str]:
     """Return the features that a word or concept finds, each with its score, and what to say."""
     if asked.concept:
-        best = index.by_concept(asked.concept)[:FOUND]
+        best = index.by_concept(asked.concept)
         message = f"The {len(best)} best for the concept {asked.concept}, by held-out F1."
         return {row["feature"]: row["f1"] for row in best}, message, "concept_score"
-    found = index.search(asked.q.strip(), limit=FOUND)
+    found = index.search(asked.q.strip(), limit=index.layout.features)
     return {hit.feature: hit.score for hit in found.hits}, found.message, "score"

@@ -4,7 +4,6 @@ Everything is opened when first asked for, and again when its files have changed
 first page needs neither torch nor transformers.
 """
 
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,10 @@ from ..index.feature_index import FeatureIndex
 from ..index.notes import Note, Notes
 from ..index.store import OWN, directory_of
 from ..training import Run
+from ..training.shipped import DEMO, name_of
 from .held import Held, hold
 from .live import Full
+from .privacy import cleaned, without_paths
 
 if TYPE_CHECKING:
     from ..comparison.outcome import Comparison
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FileState = tuple[int, int, int] | None
-ELSEWHERE = re.compile(r"(^|[\s,'\"(])(?:~|\.{1,2})?(?:/[^\s,/'\"]+)*/([^\s,/'\"]+)")
-"""A path into some directory: all but its last part is nobody's business."""
 INDEX_FILES = ("index.json", "facts.parquet", "labels.parquet", "concepts.parquet")
 LONGEST_TEXT = 2000
 """Characters of a text that is read at once."""
@@ -41,6 +40,7 @@ TURN = 1.0
 """Seconds to wait while another effect is measured."""
 
 
+SHIPPED = "The demo came without its text and checkpoints: this needs a run of your own."
 DENSE = "A dense model has no neurons to read: open the TopK model whose twin it is."
 
 
@@ -102,8 +102,8 @@ class Workspace:
             index = FeatureIndex.open(directory)
             if source == OWN and self.run.finished and index.revision != self.run.revision:
                 raise Missing(
-                    "The index is of another model: the run was trained on since.",
-                    f"topklm index {self.name}",
+                    "The index is of another model: the run was trained on since. Delete it, build another.",
+                    f"rm -r {self.name}/index && topklm index {self.name}",
                 )
             return index
 
@@ -149,9 +149,11 @@ class Workspace:
         return self._stored("comparison/results.json", missing, "topklm compare", read_comparison)
 
     def _missing(self, message: str, command: str) -> Missing:
-        """Say what is missing, and which command makes it; none does for a dense model."""
+        """Say what is missing, and which command makes it; none does for a dense model or the demo."""
         if self.settings.get("dense"):
             return Missing(DENSE, "")
+        if name_of(self.run.path) == DEMO:
+            return Missing(f"{message} {SHIPPED}", "topklm quickstart")
         return Missing(message, f"{command} {self.name}")
 
     def _stored(self, name: str, missing: str, command: str, read: Callable[[Path], T]) -> T:
@@ -249,23 +251,16 @@ class Workspace:
             finally:
                 held.probing_turn.release()
 
-        return self._remember(("effect", index.revision, str(found)), EFFECTS, measure)
+        now = _state(index.path / "index.json")  # another text has other contexts and another unit
+        return self._remember(("effect", index.revision, now, str(found)), EFFECTS, measure)
 
     def public(self, message: str) -> str:
         """Take the paths of this machine out of a message."""
-        path = self.run.path
-        for known in sorted({str(path.resolve()), str(path.absolute()), str(path)}, key=len, reverse=True):
-            if "/" in known.strip("/"):  # a name alone is no path; "runs/a" is no part of "runs/ab"
-                message = re.sub(rf"(?<![\w./-]){re.escape(known)}(?![\w-])", self.name, message)
-        return ELSEWHERE.sub(r"\1\2", message)
+        return without_paths(message, self.run.path, self.name)
 
     def cleaned(self, content: Any) -> Any:
         """Take the paths of this machine out of JSON content."""
-        if isinstance(content, dict):
-            return {name: self.cleaned(value) for name, value in content.items()}
-        if isinstance(content, list | tuple):
-            return [self.cleaned(value) for value in content]
-        return self.public(content) if isinstance(content, str) else content
+        return cleaned(content, self.public)
 
     def _current(self, key: str, files: list[Path], open_it: Callable[[], T]) -> T:
         """Return what was opened, or open it again where one of its files has changed."""

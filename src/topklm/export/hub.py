@@ -22,8 +22,9 @@ PART = r"\w(?:[\w.-]{0,94}\w)?"
 NAME = re.compile(f"{PART}/{PART}", re.ASCII)
 CODE = "*.py"
 LOADED = ("config.json", "generation_config.json", WEIGHTS)
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 MAIN = "main"
+STEP = re.compile(r"step-\d+")
 
 
 class Pushed(NamedTuple):
@@ -75,6 +76,13 @@ def push(
                 api, name, branch, run.traced_weights(step), list(checkpoint_files(run, directory))
             )
             say(f"{branch}: {done[branch]}")
+        left = sorted(
+            one.name
+            for one in api.list_repo_refs(name).branches
+            if STEP.fullmatch(one.name) and one.name not in done
+        )
+        if left and checkpoints:
+            say(f"{', '.join(left)}: of another training, still there; delete what is not this run's")
         card = model_card(run, name, licence=licence, steps=list(steps))
         files = [*run_files(run), ("README.md", card.encode())]
         done[MAIN] = send(api, name, MAIN, "", files)

@@ -17,21 +17,18 @@ from ..core.files import locked, read_json, remove_partial, write_json
 from ..core.processes import joined, on_main, place, wait_for_all
 from ..core.progress import counted
 from ..features import FeatureSource
-from ..features.capture import BATCH_TOKENS, batch_rows, capture
+from ..features.capture import BATCH_TOKENS, batch_rows
 from ..training import Loaded, Run, load
 from .directory import refuse_another, writing
 from .elsewhere import take_parts
 from .feature_index import FeatureIndex
 from .finish import finish
-from .firings import LARGEST_PART
 from .format import ABOUT, FORMAT, WORK, Layout
-from .parts import Cut, is_whole, make_part, part_directory
+from .parts import Cut, is_whole, make_part, part_directory, part_tokens
 from .sources import source_of
 from .store import directory_of
 from .text import Text, find_text, text_changed
 
-PART_FIRINGS = 2**23
-"""Firings of a part, about: what is held in memory at once."""
 Say = Callable[[str], None]
 Subject = FeatureSource | Loaded | Run | Path | str
 
@@ -214,13 +211,9 @@ class _Build:
             )
             if begun is None:
                 context = min(self.source.context, BATCH_TOKENS)
-                begun = {
-                    **self._identity(),
-                    "text": self.text.sha256,
-                    "context": context,
-                    "batch_rows": batch_rows(context, BATCH_TOKENS),
-                    "part_tokens": self._part_tokens(context),
-                }
+                rows = batch_rows(context, BATCH_TOKENS)
+                cut = Cut(context, rows, part_tokens(self.source, self.text, context, rows))
+                begun = {**self._identity(), "text": self.text.sha256, **cut._asdict()}
                 write_json(path, begun)
             elif begun["text"] != self.text.sha256:
                 raise InputError(
@@ -243,15 +236,6 @@ class _Build:
             "widths": list(layout.widths),
             "request": self.request,
         }
-
-    def _part_tokens(self, context: int) -> int:
-        """Choose whole batches that hold about PART_FIRINGS firings; the first batch tells how many."""
-        batch = context * batch_rows(context, BATCH_TOKENS)
-        batches = capture(self.source, self.text.packed, context=context, batch_tokens=batch, stop=batch)
-        first = next(iter(batches))
-        firings = sum(codes.indices.shape[0] for codes in first.codes.values()) / len(first.token_ids)
-        most = min(LARGEST_PART, PART_FIRINGS / max(firings, 1))
-        return batch * max(1, int(most // batch))
 
     def make_parts(self, numbers: Sequence[int]) -> None:
         """Make the parts of these numbers that are not there yet."""

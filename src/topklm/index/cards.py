@@ -42,7 +42,7 @@ def make_card(index: "FeatureIndex", feature: Feature) -> Card:
         similar=_relatives(index, row["similar_features"])[:CARD_SIMILAR],
         other_layers=_relatives(index, row["other_sites"]),
         facts={name: row[name] for name in sorted(known) if row[name] is not None},
-        labels=tuple(name for name in (given, *(row.get("labels") or ())) if name),
+        labels=tuple(dict.fromkeys(name for name in (given, *(row.get("labels") or ())) if name)),
     )
 
 

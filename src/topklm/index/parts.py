@@ -13,7 +13,7 @@ from ..core.errors import InputError
 from ..core.files import PARTIAL, damage, seal
 from ..features import FeatureSource, capture
 from ..model import SparseCodes
-from .firings import Firings, Slab, packed_keys, slabs, unpacked
+from .firings import LARGEST_PART, Firings, Slab, packed_keys, slabs, unpacked
 from .format import Layout
 from .sorting import strip_name
 from .summarise import PartText, summarise
@@ -22,6 +22,8 @@ from .text import Text
 SUMMARIES = ("counts", "histogram", "mass", "examples")
 FILES = tuple(f"{name}.parquet" for name in SUMMARIES)
 ROWS = 65_536
+PART_FIRINGS = 2**23
+"""Firings of a part, about: what is held in memory at once."""
 Array = np.ndarray[Any, Any]
 
 
@@ -43,6 +45,15 @@ class Cut(NamedTuple):
         """Return the positions of a part in a text of so many tokens."""
         start = number * self.part_tokens
         return range(start, min(start + self.part_tokens, tokens))
+
+
+def part_tokens(source: FeatureSource, text: Text, context: int, rows: int) -> int:
+    """Choose whole batches that hold about PART_FIRINGS firings; the first batch tells how many."""
+    batch = context * rows
+    first = next(iter(capture(source, text.packed, context=context, batch_tokens=batch, stop=batch)))
+    firings = sum(codes.indices.shape[0] for codes in first.codes.values()) / len(first.token_ids)
+    most = min(LARGEST_PART, PART_FIRINGS / max(firings, 1))
+    return batch * max(1, int(most // batch))
 
 
 def part_directory(parts: Path, number: int) -> Path:

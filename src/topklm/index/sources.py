@@ -132,17 +132,22 @@ def twin_sources(
     return made
 
 
-def _calibration_blocks(loaded: Loaded, tokens: int) -> Any:
-    """Take the first whole blocks of the training text, shape (block, context).
+def calibration_text(twin: Run) -> Packed:
+    """Open the training text on which the thresholds of `dense` are set.
 
     Raises RunError where the run came without its text, as shipped and pushed ones do.
     """
-    directory = loaded.run.path / "data"
+    directory = twin.path / "data"
     if not (directory / "train.json").is_file():
         raise RunError(
             f"the source 'dense' sets its thresholds on the twin's training text, and {directory} has none"
         )
-    packed = Packed.open(directory, "train")
+    return Packed.open(directory, "train")
+
+
+def _calibration_blocks(loaded: Loaded, tokens: int) -> Any:
+    """Take the first whole blocks of the training text, shape (block, context)."""
+    packed = calibration_text(loaded.run)
     context = loaded.model.config.max_position_embeddings
     ids = packed.tokens[:tokens]
     count = max(1, len(ids) // context)

@@ -6,6 +6,7 @@ RUN/sae/steps/warm/001484/sae_1x/        begun as those in warm/001391, the chec
 
 import shutil
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..training import Run
 from ..training.run import WEIGHTS
 from ..training.twin import open_twin, twin_directory
 from .runs import settings_for, train_on
-from .store import FOLDER
+from .store import FOLDER, read_set
 from .train import Say
 
 STEPS, SCRATCH, WARM = "steps", "scratch", "warm"
@@ -48,7 +49,8 @@ def train_checkpoint_saes(
     curve is flat; the warm ones begin, from the second checkpoint on, as those of the checkpoint before (the
     first is that of scratch). sites, k: by default the run's TopK layers and k. settings: other fields of
     `SAESettings`. Returns a directory for each way and checkpoint; what is there already is kept. Raises
-    InputError (RunError) where the run, its twin or the settings do not allow it; see `train_saes`.
+    InputError (RunError) where the run, its twin or the settings do not allow it, or warm-started ones of
+    fewer checkpoints are there; see `train_saes`.
     """
     opened = run if isinstance(run, Run) else Run(run)
     dense = Run(twin_directory(opened, twin))
@@ -58,6 +60,7 @@ def train_checkpoint_saes(
             f"architecture={asked.architecture} is not allowed here; SAEs of checkpoints are topk"
         )
     name, made = asked.name_of(width, seed), []
+    _check_chain(opened, last_steps(dense, count), name)
     for start in (SCRATCH, WARM):
         before: Path | None = None
         for step in last_steps(dense, count):
@@ -82,6 +85,33 @@ def train_checkpoint_saes(
             before = out
             made.append(out / name)
     return made
+
+
+def checkpoint_saes_are_there(run: Run, name: str, *, count: int = 6, twin: Path | str | None = None) -> bool:
+    """Tell whether SAEs of this name are there of the twin's last checkpoints, made both ways.
+
+    Raises InputError where there are not that many checkpoints, or SAEs are damaged.
+    """
+    dense = Run(twin_directory(run, twin))
+    steps = last_steps(dense, count)
+    places = [(step, directory_of(run, start, step) / name) for start in (SCRATCH, WARM) for step in steps]
+    return all(
+        place.is_dir() and read_set(place)["revision"] == dense.traced_weights(step) for step, place in places
+    )
+
+
+def _check_chain(run: Run, steps: Sequence[int], name: str) -> None:
+    """Raise InputError where warm-started SAEs did not begin as those of the checkpoint before."""
+    places = [directory_of(run, WARM, step) / name for step in steps]
+    for before, here in pairwise(places):
+        if not here.is_dir():
+            continue
+        begun_as = sha256_file(before / MANIFEST) if (before / MANIFEST).is_file() else None
+        if read_set(here)["begun_as"] != begun_as:
+            raise InputError(
+                f"{here} was not begun as the SAEs of the checkpoint before: fewer checkpoints were asked "
+                f"for then; ask for as many, or delete {here.parents[1]}"
+            )
 
 
 def last_steps(dense: Run, count: int) -> list[int]:

@@ -48,9 +48,14 @@ class Member:
         self.seconds = 0.0
 
     @property
+    def set_name(self) -> str:
+        """The name of the SAEs of its width and seed, at all sites."""
+        return self.settings.name_of(self.width, self.seed)
+
+    @property
     def key(self) -> str:
         """A name for its files, unique among what is trained together."""
-        return f"{self.settings.name_of(self.width, self.seed)}-L{self.site}"
+        return f"{self.set_name}-L{self.site}"
 
     @property
     def tokens(self) -> int:

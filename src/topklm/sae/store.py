@@ -60,12 +60,15 @@ def read_set(directory: Path) -> dict[str, Any]:
     return read_form(directory / ABOUT, FORMAT, SHAPE)
 
 
-def finished(directory: Path, settings: SAESettings, origin: Origin) -> bool:
-    """Tell whether SAEs made with these settings are there. Raises InputError where others are."""
+def finished(directory: Path, settings: SAESettings, origin: Origin, *, context: int) -> bool:
+    """Tell whether SAEs made with these settings, on blocks of so many tokens, are there.
+
+    Raises InputError where others are.
+    """
     if not directory.exists():
         return False
     about = read_set(directory)
-    asked = {**settings.as_json(), **origin._asdict()}
+    asked = {**settings.as_json(), **origin._asdict(), "context": context}
     shared = ("widths", "seeds", "model")  # the directory's name says the first two; a run may be moved
     for name, value in asked.items():
         was = about["settings"].get(name, about.get(name, ""))

@@ -81,7 +81,8 @@ def train_saes(
         with locked(out):
             remove_partial(out)
             names = [settings.name_of(width, seed) for width in settings.widths for seed in settings.seeds]
-            done = [finished(out / name, settings, origin) for name in names]
+            length = context or int(text.max_position_embeddings)
+            done = [finished(out / name, settings, origin, context=length) for name in names]
             if all(done):
                 plan = out / WORK / "plan.json"
                 left = read_json(plan) if plan.is_file() else None
@@ -92,7 +93,6 @@ def train_saes(
             if any(done) and not (out / WORK).is_dir():  # else it was killed between two of them
                 there = [name for name, one in zip(names, done, strict=True) if one]
                 raise InputError(f"{out} holds {there[0]} already; ask for the others alone, or delete it")
-            length = context or int(text.max_position_embeddings)
             work = _Training(model, train, held_out, settings, out, origin, begin, length)
             with _threads(threads):
                 work.run(say, console)
@@ -131,7 +131,8 @@ class _Training:
             for site in settings.sites
         ]
         self.number = 0
-        self.reading = {"seconds": 0.0, "tokens": 0}
+        self.reading = {member.set_name: {"seconds": 0.0, "tokens": 0} for member in self.members}
+        """Of each set of SAEs: what reading the stream took until the last of them was done."""
         self.saved = time.monotonic()
 
     @property
@@ -175,8 +176,10 @@ class _Training:
         """Read a chunk at all sites once, and let every SAE take its steps."""
         started = time.perf_counter()
         hidden = self.chunks.streams(self.number, sorted({member.site for member in active}))
-        self.reading["seconds"] += time.perf_counter() - started
-        self.reading["tokens"] += self.chunks.rows * self.chunks.context
+        seconds = time.perf_counter() - started
+        for name in {member.set_name for member in active}:
+            self.reading[name]["seconds"] += seconds
+            self.reading[name]["tokens"] += self.chunks.rows * self.chunks.context
         for member in active:
             if self.number == 0:
                 member.start(hidden[member.site])
@@ -255,22 +258,13 @@ class _Training:
         """Write a directory of SAEs for every width and seed, and say whose curve is not flat."""
         config = self.model.config.get_text_config()
         per_token = blocks_flops(blocks(self.model), config, context=self.chunks.context)
-        about = {
-            **self._identity(),
-            "reading": {
-                **self.reading,
-                "flops": per_token * self.reading["tokens"],
-                "shared_by": len(self.members),
-            },
-            "threads": torch.get_num_threads(),
-        }
-        for width in self.settings.widths:
-            for seed in self.settings.seeds:
-                name = self.settings.name_of(width, seed)
-                if (self.out / name).exists():
-                    continue
-                some = [one for one in self.members if (one.width, one.seed) == (width, seed)]
-                write_set(self.out / name, some, about)
+        about = {**self._identity(), "threads": torch.get_num_threads()}
+        for name, read in self.reading.items():
+            if (self.out / name).exists():
+                continue
+            some = [one for one in self.members if one.set_name == name]
+            cost = {**read, "flops": per_token * read["tokens"], "shared_by": len(self.members)}
+            write_set(self.out / name, some, {**about, "reading": cost})
         for member in self.members:
             if not member.flat:
                 say(

@@ -122,7 +122,8 @@ def resolve(
     needed = {edit.feature for edit in edits if edit.in_percentiles}
     if needed and index is None:
         index = own_index(subject)
-    units = percentiles(index, needed, source if isinstance(subject, SteerableSource) else None)
+    known = isinstance(subject, SteerableSource | Loaded)  # a bare model may be of any weights
+    units = percentiles(index, needed, source if known else None)
     return [edit.resolved(units.get(edit.feature, 0.0)) for edit in edits]
 
 

@@ -105,7 +105,8 @@ def effect(
     """
     source = source_for(subject)
     found = locate(source, feature)
-    index = own_index(subject) if index is None else index
+    if index is None and (tokens is None or any(isinstance(one, str) for one in strengths)):
+        index = own_index(subject)
     firing = tokens
     if tokens is None:
         if index is None:

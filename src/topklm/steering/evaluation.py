@@ -5,8 +5,7 @@ written last, `steering.json`. What the numbers become: `summary.py`; when steer
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,7 @@ import torch
 from rich.console import Console
 
 from ..core.errors import InputError, RunError
-from ..core.files import (
-    disk_full_is_said,
-    finite,
-    locked,
-    read_json,
-    remove_partial,
-    sha256_file,
-    write_json,
-)
-from ..core.forms import read_form
+from ..core.files import finite, read_json, sha256_file, write_json
 from ..core.progress import counted
 from ..features.effects import probe_contexts
 from ..index import FeatureIndex
@@ -37,13 +27,13 @@ from .arms import DEFAULT, MAIN, Bench, LeftOut, Unit, check_arms
 from .concepts import judge_for, labelled_text
 from .editing import source_for
 from .find import CONTEXT_TOKENS, CONTEXTS
+from .kept import kept, writing
 from .settings import Settings
 from .success import PERPLEXITY
 from .summary import summarise
 from .trial import Trials, first_tokens
 
 PLAN = "topklm.steering-plan/1"
-UNIT = "topklm.steering-unit/1"
 RESULT = "steering.json"
 FIGURE = "success.png"
 Say = Callable[[str], None]
@@ -77,7 +67,7 @@ def evaluate(
     loaded = load(run.path if isinstance(run, Run) else run)
     directory = loaded.run.path / "steering" if out is None else Path(out)
     work = _Evaluation(loaded, settings, index=index, twin=twin, lexicon=lexicon, say=say)
-    with _writing(directory):
+    with writing(directory):
         work.check_plan(directory)
         content = work.run(directory, arms, console)
         fluency_figure(
@@ -262,13 +252,13 @@ class _Evaluation:
     def _unsteered(self, directory: Path, writer: str) -> dict[str, Any]:
         path = directory / "units" / f"unsteered--{writer}.json"
         loaded = self.twin if writer == "twin" and self.twin else self.loaded
-        return _kept(path, lambda: self.trials.unsteered(loaded.model))
+        return kept(path, lambda: self.trials.unsteered(loaded.model))
 
     def _unit(self, directory: Path, unit: Unit) -> dict[str, Any]:
         model = self.loaded.model if unit.source is None else unit.source.model
         path = directory / "units" / f"{unit.key}.json"
         revision = None if unit.source is None else unit.source.revision
-        return _kept(path, lambda: self.trials.run(unit, model), revision=revision)
+        return kept(path, lambda: self.trials.run(unit, model), revision=revision)
 
 
 def _hash_of(codes: SparseCodes) -> str:
@@ -276,30 +266,6 @@ def _hash_of(codes: SparseCodes) -> str:
     seen = hashlib.sha256(codes.offsets.numpy().tobytes())
     seen.update(codes.indices.numpy().tobytes())
     return seen.hexdigest()
-
-
-def _kept(path: Path, make: Callable[[], dict[str, Any]], *, revision: str | None = None) -> dict[str, Any]:
-    """Read a unit that is done, or make it and keep it, whole or not at all.
-
-    revision: of its source. One made with another is made anew: an SAE may have been trained again.
-    """
-    if path.is_file():
-        content = read_form(path, UNIT, advice="delete it")
-        if content.get("revision", revision) == revision:
-            return content
-    content = {"format": UNIT, "revision": revision, **make()}
-    write_json(path, content)
-    return content
-
-
-@contextmanager
-def _writing(directory: Path) -> Iterator[None]:
-    """Hold the directory while it is written to."""
-    (directory / "units").mkdir(parents=True, exist_ok=True)
-    with disk_full_is_said(directory), locked(directory):
-        remove_partial(directory)
-        remove_partial(directory / "units")
-        yield
 
 
 def _open_index(loaded: Loaded, index: Path | str | None) -> FeatureIndex:

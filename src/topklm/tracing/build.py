@@ -21,14 +21,14 @@ from ..core.progress import counted
 from ..model import SparseCodes
 from ..training import Loaded, Run, load
 from . import units
-from .checkpoints import Checkpoints, OfRun, OwnCheckpoints, TwinCheckpoints
+from .checkpoints import Checkpoints, OfRun, OwnCheckpoints, TwinCheckpoints, keys_of
 from .directory import writing
 from .layers import compare_layers, kept, read_layers
 from .measure import measure_sites
 from .plan import Plan, Say
 from .probe import read_codes
 from .saes import SAECheckpoints, compare_seeds, manifests, sae_checkpoints, seed_sets
-from .stored import ABOUT, UNITS, Trace
+from .stored import ABOUT, UNITS, Trace, twin_of
 from .summary import begins, summarise
 from .units import Key
 
@@ -74,6 +74,7 @@ def trace(
             f"{opened.path} is not finished; go on with: topklm train --resume --out {opened.path}"
         )
     directory = opened.path / "trace" if out is None else Path(out)
+    twin = twin or twin_of(directory)
     request = {
         "data": None if data is None else [data] if isinstance(data, str) else list(data),
         "tokens": tokens,
@@ -111,15 +112,25 @@ class _Trace:
         """Where the units lie."""
         return self.directory / UNITS
 
+    @property
+    def named_twin(self) -> str | None:
+        """Where the twin lies, if it was named."""
+        return None if self.twin is None else str(Path(self.twin).absolute())
+
     def add_twin(self) -> None:
         """Add the controls of the dense twin, or say why not; a twin that is named must be there."""
         try:
-            self.add(TwinCheckpoints(self.run, self.twin))
+            twin = TwinCheckpoints(self.run, self.twin)
+            self.add(twin)
         except RunError as error:
             if self.twin is not None:
                 raise
             self.say(f"dense and posthoc are left out: {error}")
             self.left_out |= dict.fromkeys(TwinCheckpoints.names, str(error))
+        else:
+            for name, reason in twin.left_out.items():
+                self.say(f"{name} is left out: {reason}")
+            self.left_out |= twin.left_out
 
     def add_saes(self) -> None:
         """Add the SAEs of the twin's checkpoints, where there are some."""
@@ -158,7 +169,7 @@ class _Trace:
         with counted(self.plan.console, "tracing", unit="tokens", total=total) as report:
             done = 0
             for group, usable in self.groups:
-                keys = [_keys(group, usable, place) for place in range(len(usable))]
+                keys = [keys_of(group, usable, place) for place in range(len(usable))]
                 final: Codes | None = None
                 following: Codes | None = None
                 for place in reversed(range(len(usable))):
@@ -255,7 +266,9 @@ class _Trace:
     @cached_property
     def units_digest(self) -> str:
         """Return a SHA-256 of what decides all units: one that was made anew is another."""
-        keys = [_keys(group, usable, place) for group, usable in self.groups for place in range(len(usable))]
+        keys = [
+            keys_of(group, usable, place) for group, usable in self.groups for place in range(len(usable))
+        ]
         return hashlib.sha256(json.dumps(keys).encode()).hexdigest()
 
     def is_summed_up(self) -> bool:
@@ -264,6 +277,7 @@ class _Trace:
         there = read_json(path) if path.is_file() else None
         here = {
             "topklm": __version__,
+            "twin": self.named_twin,
             "units": self.units_digest,
             "sources": self.sources,
             "skipped": self.skipped,
@@ -288,22 +302,6 @@ class _Trace:
             "skipped": self.skipped,
             "left_out": self.left_out,
             "units": self.units_digest,
+            "twin": self.named_twin,
         }
         write_json(self.directory / ABOUT, content)
-
-
-def _keys(group: Checkpoints, usable: list[int], place: int) -> list[Key]:
-    """Say what decides the units of a group at one of its checkpoints."""
-    after = usable[place + 1] if place + 1 < len(usable) else None
-    return [
-        Key(
-            source=name,
-            step=usable[place],
-            revision=group.revision(usable[place]),
-            next=after,
-            next_revision=None if after is None else group.revision(after),
-            final=usable[-1],
-            final_revision=group.revision(usable[-1]),
-        )
-        for name in group.names
-    ]

@@ -4,18 +4,19 @@ To trace another kind of feature (latents of SAEs of the twin's checkpoints, say
 `Checkpoints`: names, steps, what is wrong with a step, and its sources.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from ..core.errors import RunError
 from ..core.files import damage
 from ..features import FeatureSource, LayerNeurons
-from ..index.sources import twin_sources
+from ..index.sources import calibration_text, twin_sources
 from ..training import Run, load
 from ..training.run import WEIGHTS
 from ..training.schedules import trace_steps
 from ..training.twin import open_twin, twin_directory
+from .units import Key
 
 CALIBRATION_TOKENS = 16_384
 """Tokens of the training text that set the thresholds of dense neurons, checkpoint by checkpoint."""
@@ -85,10 +86,13 @@ class OwnCheckpoints(OfRun):
 class TwinCheckpoints(OfRun):
     """The dense twin's own neurons and its post-hoc TopK, at the TopK run's layers and k.
 
-    Raises RunError where there is no twin.
+    Raises RunError where there is no twin. One without its training text has no thresholds for its own
+    neurons, so only post-hoc TopK is left.
     """
 
-    names = ("dense", "posthoc")
+    names: Sequence[str] = ("dense", "posthoc")
+    left_out: Mapping[str, str] = {}
+    """Sources that cannot be had of this twin, and why."""
 
     def __init__(self, run: Run, twin: Path | str | None = None) -> None:
         self.of, self.twin = run, twin
@@ -98,8 +102,29 @@ class TwinCheckpoints(OfRun):
         super().__init__(Run(directory))
         if not self.run.settings.dense:
             raise RunError(f"{directory} is no dense twin: it has TopK layers")
+        try:
+            calibration_text(self.run)
+        except RunError as error:
+            self.names, self.left_out = ("posthoc",), {"dense": str(error)}
 
     def open(self, step: int) -> list[FeatureSource]:
         """Load a checkpoint of the twin."""
         loaded = open_twin(self.of, step=step, twin=self.twin)
         return twin_sources(loaded, self.of, self.names, calibration_tokens=CALIBRATION_TOKENS)
+
+
+def keys_of(group: Checkpoints, usable: list[int], place: int) -> list[Key]:
+    """Say what decides the units of a group at one of its checkpoints."""
+    after = usable[place + 1] if place + 1 < len(usable) else None
+    return [
+        Key(
+            source=name,
+            step=usable[place],
+            revision=group.revision(usable[place]),
+            next=after,
+            next_revision=None if after is None else group.revision(after),
+            final=usable[-1],
+            final_revision=group.revision(usable[-1]),
+        )
+        for name in group.names
+    ]

@@ -38,6 +38,14 @@ SHAPE: dict[str, Shape] = {
 """What `trace.json` must say."""
 
 
+def twin_of(directory: Path) -> str | None:
+    """Return the twin that a trace in a directory was made with, where one was named and is there still."""
+    path = directory / ABOUT
+    there = read_json(path) if path.is_file() else None
+    named = there.get("twin") if isinstance(there, dict) else None
+    return named if isinstance(named, str) and Path(named).is_dir() else None
+
+
 class Moment(NamedTuple):
     """What a feature was at one checkpoint."""
 

@@ -1,7 +1,7 @@
 """What a run trains on: corpora found, tokenizer made, both parts packed."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from ..core.errors import CorpusError, InputError
 from ..core.files import write_json
 from ..core.progress import counted
 from ..data import Packed, load_corpus, load_tokenizer, pack
-from ..data.corpus import Corpus, is_built_in, validation_files
+from ..data.corpus import Corpus, is_built_in, is_stories, validation_files
 from ..data.tokenizer import fingerprint
 from .run import Run, load_run_tokenizer
 from .settings import TrainSettings
@@ -38,6 +38,27 @@ def held_out_corpus(run: Run) -> Corpus:
         raise CorpusError(
             f"the held-out text of {run.path} is not here ({error}); name a text with --data"
         ) from None
+
+
+def trained_on(run: Run, data: Sequence[str]) -> list[str]:
+    """List which of some specifications name a text that a run was trained on: told by seeds and files."""
+    # a run keeps files by absolute path; a relative one is what a shipped run's text was called elsewhere
+    there = [one for one in run.settings.data if Path(one).is_absolute() or not Path(one).is_file()]
+    trained = set().union(*(_named(one, "train") for one in there))
+    return [one for one in data if _named(one, "validation") & trained]
+
+
+def _named(spec: str, part: str) -> set[str]:
+    """Name what a specification stands for: its files, or itself; nothing where its files are gone."""
+    if is_stories(spec):
+        seed = spec.partition(":")[2] or "0"
+        return {f"stories:{int(seed)}" if seed.isdecimal() else spec}
+    if is_built_in(spec):
+        return {spec}
+    try:
+        return {str(path.resolve()) for path in load_corpus(spec, part=part).files} or {spec}
+    except InputError:
+        return set()
 
 
 def with_absolute_paths(settings: TrainSettings) -> TrainSettings:

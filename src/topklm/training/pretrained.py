@@ -95,18 +95,22 @@ def _check_files(source: str, directory: Path, gguf: str | None) -> None:
     _check_kind(source, str(content.get("model_type")))
     if "quantization_config" in content:
         raise InputError(f"{source} is quantized; give the whole weights, or a GGUF file")
-    for index in ("model.safetensors.index.json", "pytorch_model.bin.index.json"):
-        if (directory / index).is_file():
-            shards = sorted(set(_weight_map(directory / index).values()))
-            missing = [name for name in shards if not (directory / name).is_file()]
-            if missing:
-                raise InputError(
-                    f"{source} lacks {len(missing)} of its {len(shards)} shards: {', '.join(missing[:3])}"
-                    + (", ..." if len(missing) > 3 else "")
-                )
-            return
-    if not any((directory / name).is_file() for name in (WEIGHTS, "pytorch_model.bin")):
-        raise InputError(f"{source} has no weights: neither {WEIGHTS} nor its shards are there")
+    index = directory / f"{WEIGHTS}.index.json"
+    if index.is_file():
+        shards = sorted(set(_weight_map(index).values()))
+        missing = [name for name in shards if not (directory / name).is_file()]
+        if missing:
+            raise InputError(
+                f"{source} lacks {len(missing)} of its {len(shards)} shards: {', '.join(missing[:3])}"
+                + (", ..." if len(missing) > 3 else "")
+            )
+        return
+    if not (directory / WEIGHTS).is_file():
+        pickled = next(directory.glob("*.bin"), None)
+        hint = (
+            f"; {pickled.name} is a pickle, which is never loaded: save it as safetensors" if pickled else ""
+        )
+        raise InputError(f"{source} has no weights: neither {WEIGHTS} nor its shards are there{hint}")
 
 
 def _weight_map(index: Path) -> dict[str, str]:
@@ -157,11 +161,12 @@ def load_pretrained(source: str) -> TopKLMForCausalLM:
     """
     config = pretrained_config(source)
     place, gguf = pretrained_place(source)
+    how: dict[str, Any] = dict(gguf) or {"use_safetensors": True}  # no pickle
     kind: Any = TopKLMForCausalLM if config.model_type == "topklm" else LlamaForCausalLM
     try:
         with loading, quiet_transformers():
             model, found = kind.from_pretrained(
-                place, **gguf, dtype=torch.float32, local_files_only=_offline(place), output_loading_info=True
+                place, **how, dtype=torch.float32, local_files_only=_offline(place), output_loading_info=True
             )
     except Exception as error:
         raise InputError(_unreadable(source, place, error)) from None

@@ -205,6 +205,7 @@ def read_settings(path: Path) -> "TrainSettings":
     path = run_directory(path)
     if path.is_dir():
         return Run(path).settings
+    from .presets import PRESETS, preset
     from .settings import TrainSettings
 
     content = read_json(path)
@@ -212,6 +213,8 @@ def read_settings(path: Path) -> "TrainSettings":
         raise InputError(f"{path} holds no settings: it is no JSON object")
     if content.get("format") == FORMAT:
         content = read_about(path)["settings"]
+    elif content.get("preset") in PRESETS:  # what the file does not name is as in the preset
+        content = {**preset(content["preset"]).as_json(), **content}
     return TrainSettings.from_json(content)
 
 

@@ -8,7 +8,7 @@ from .run import WEIGHTS, Loaded, Run, load
 
 SIZES = ("width", "depth", "heads", "head_dim", "mlp", "context")
 """Without these in common nothing can be read of two models side by side."""
-SAME = ("data", "seed", "embedding_drawn_from", "tokens", "batch_tokens", *SIZES)
+SAME = ("data", "seed", "source", "embedding_drawn_from", "tokens", "batch_tokens", *SIZES)
 """Settings that a twin shares with its run where they are compared; its learning rates may be its own."""
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from ...core.errors import RunError
 from ...data import Packed
 from ...evaluation.flops import TRAINING, blocks_flops, forward_flops
 from ...features import FeatureSource, capture
@@ -27,13 +28,26 @@ def cost(work: Work) -> Found:
     rows = list(_models(work))
     left_out = {} if work.has_twin else {"dense": f"there is no dense twin in {work.twin_path}"}
     rows += _route(work, "topk", work.loaded, None)
+    saes = []
     if work.twin is not None:
         for source in ("posthoc", "dense"):
             rows += _route(work, source, work.twin, None)
         for name in work.saes():
-            rows += _route(work, name, work.twin, read_set(work.run.path / FOLDER / name))
-    for name in ("topk", *(("posthoc", "dense", *work.saes()) if work.twin else ())):
-        rows += _reading(work, source_of(work.loaded, name, twin=work.twin_path))
+            about = read_set(work.run.path / FOLDER / name)
+            missing = sorted(set(source_sites(work)) - set(map(int, about["saes"])))
+            if about["width"] == 1 and missing:  # the verdict takes them for the features of all layers
+                layers = ", ".join(f"L{site}" for site in missing)
+                left_out[name] = f"it has no SAE at {layers}: what features of all layers cost is not known"
+                continue
+            saes.append(name)
+            rows += _route(work, name, work.twin, about)
+    for name in ("topk", *(("posthoc", "dense", *saes) if work.twin else ())):
+        try:
+            read = source_of(work.loaded, name, twin=work.twin_path)
+        except RunError as error:  # a twin that came without its text
+            left_out[name] = str(error)
+            continue
+        rows += _reading(work, read)
     return Found(rows, {"read_tokens": work.budget.read_tokens, "threads": _threads()}, left_out)
 
 

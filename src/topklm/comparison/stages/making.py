@@ -6,7 +6,7 @@ from typing import Any
 from ...core.errors import InputError
 from ...index import FeatureIndex, build_index
 from ...index.text import text_changed
-from ...sae.checkpoints import SCRATCH, STEPS, train_checkpoint_saes
+from ...sae.checkpoints import checkpoint_saes_are_there, train_checkpoint_saes
 from ...sae.lens import saelens
 from ...sae.quality import saes_quality
 from ...sae.runs import train_run_saes
@@ -49,8 +49,11 @@ def saes(work: Work) -> Found:
     _train(work, 1, sites, seeds)
     if budget.wide_sites and budget.wide > 1:
         _train(work, budget.wide, sites[-budget.wide_sites :], (0,))
-    if budget.sae_checkpoints:
+    left_out = {}
+    try:
         _train_checkpoints(work)
+    except InputError as error:
+        left_out["SAEs of checkpoints"] = str(error)
     names = names_of(work.run)
     quality = saes_quality(work.loaded, names=names, twin=work.twin_path, say=work.say)
     rows = [
@@ -65,7 +68,7 @@ def saes(work: Work) -> Found:
         for row in one.rows()
         if row["metric"] not in OF_THE_MODEL
     ]
-    return Found(rows, {"saes": {name: _about(work, name) for name in names}})
+    return Found(rows, {"saes": {name: _about(work, name) for name in names}}, left_out)
 
 
 def _train(work: Work, width: int, sites: tuple[int, ...], seeds: tuple[int, ...]) -> None:
@@ -100,14 +103,16 @@ def _tokens_of(work: Work, names: list[str], there: set[str]) -> int | None:
 
 
 def _train_checkpoints(work: Work) -> None:
-    """Train SAEs of the twin's last checkpoints, where they are not there already."""
-    there = list((work.run.path / FOLDER / STEPS / SCRATCH).glob("*/sae_1x"))
-    if len(there) >= work.budget.sae_checkpoints:
+    """Train SAEs of the twin's last checkpoints, those that are missing."""
+    count = work.budget.sae_checkpoints
+    if not count:
+        return
+    if checkpoint_saes_are_there(work.run, "sae_1x", count=count, twin=work.twin_path):
         work.say("SAEs of checkpoints: taken as they are")
         return
     train_checkpoint_saes(
         work.run,
-        count=work.budget.sae_checkpoints,
+        count=count,
         twin=work.twin_path,
         tokens=work.budget.sae_tokens or DEFAULTS["sae_tokens"],
         say=work.say,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ...index.text import Text, find_text
 from ...sae.checkpoints import STEPS
 from ...sae.store import FOLDER, names_of
 from ...training import Loaded, Run, load
+from ...training.prepare import trained_on
 from ...training.run import WEIGHTS
 from ...training.twin import SAME, check_settings, open_twin, twin_directory
 from ..budget import Budget
@@ -116,10 +118,14 @@ class Work:
         """Whether the run was trained on the labelled stories."""
         return all_stories(self.run.settings.data)
 
-    @property
+    @cached_property
     def data(self) -> tuple[str, ...] | None:
         """The held-out text; None: the run's own."""
-        return self.budget.data or (("stories:1",) if self.on_stories else None)
+        if self.budget.data or not self.on_stories:
+            return self.budget.data or None
+        return next(
+            (spec,) for spec in map("stories:{}".format, count(1)) if not trained_on(self.run, (spec,))
+        )
 
     @cached_property
     def text(self) -> Text:

@@ -19,6 +19,8 @@ TITLES = {
     "posthoc": "post-hoc TopK of the twin",
     "initialisation": "initialisation",
     "permuted": "chance (permuted)",
+    "sae_1x": "SAE begun afresh at each checkpoint",
+    "sae_1x_warm": "SAE begun as the one before",
 }
 """Names of what a trace follows."""
 

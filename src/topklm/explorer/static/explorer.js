@@ -76,10 +76,14 @@ document.addEventListener("htmx:beforeSwap", function (event) {
 });
 document.addEventListener("htmx:responseError", function (event) { told(event, "That failed."); });
 document.addEventListener("htmx:sendError", function (event) { told(event, "The explorer does not answer; does it still run?"); });
-function told(event, words) {
-  var place = event.detail.target || document.getElementById("main");
+document.addEventListener("htmx:beforeRequest", untold);
+function untold() {
   var old = document.getElementById("told");
   if (old) old.remove();
+}
+function told(event, words) {
+  var place = event.detail.target || document.getElementById("main");
+  untold();
   var line = document.createElement("p");
   line.id = "told";
   line.className = "problem";

@@ -17,11 +17,13 @@
   function hint(node, attribute, value) { node.setAttribute(attribute, value); return node; }
 
   // --- the neurons that are changed -----------------------------------------------------------------
-  function range(action) {
-    if (action === "add") return unit ? [-4, 4, 0.25] : [-20, 20, 0.5];
-    return action === "scale" || unit ? [0, 4, 0.25] : [0, 20, 0.5];
+  function range(action, own) {
+    if (action === "add") return own ? [-4, 4, 0.25] : [-20, 20, 0.5];
+    return action === "scale" || own ? [0, 4, 0.25] : [0, 20, 0.5];
   }
-  function add(feature, action, strength) {
+  // own: its unit, "x" for times its 99th percentile or none; the page's where nothing is said
+  function add(feature, action, strength, own) {
+    if (own === undefined) own = unit;
     if (byId("edits").children.length >= Number(form.dataset.most)) return problem("At most " + form.dataset.most + " neurons at once.");
     var row = make("li"), link = make("a", feature, { className: "feature", href: form.dataset.neuron + "/" + feature });
     var choice = hint(make("select"), "aria-label", "What is done to " + feature);
@@ -29,10 +31,11 @@
     choice.value = action || "set_to";
     var slider = hint(make("input", null, { type: "range" }), "aria-label", "Strength of " + feature);
     var shown = make("output"), remove = hint(make("button", "Remove", { type: "button" }), "aria-label", "Remove " + feature);
-    function words() { return slider.value + (choice.value === "scale" ? "" : unit); }
+    function words() { return slider.value + (choice.value === "scale" ? "" : own); }
     function bounds(value) {
-      var limits = range(choice.value);
-      slider.min = limits[0]; slider.max = Math.max(limits[1], value); slider.step = limits[2];
+      var limits = range(choice.value, own);
+      slider.min = Math.min(limits[0], value); slider.max = Math.max(limits[1], value);
+      slider.step = (value - slider.min) % limits[2] ? "any" : limits[2];  // a value is kept as it was given
       slider.value = value;
       slider.hidden = shown.hidden = choice.value === "ablate";
       told();
@@ -43,7 +46,7 @@
     remove.addEventListener("click", function () { row.remove(); empty(); byId("by").focus(); });
     row.edit = function () {
       var edit = { feature: feature };
-      edit[choice.value] = choice.value === "ablate" ? true : choice.value === "scale" || !unit ? Number(slider.value) : words();
+      edit[choice.value] = choice.value === "ablate" ? true : choice.value === "scale" || !own ? Number(slider.value) : words();
       return edit;
     };
     row.append(link, choice, slider, shown, remove);
@@ -55,11 +58,12 @@
   function clear() { byId("edits").replaceChildren(); empty(); }
   function edits() { return Array.from(byId("edits").children).map(function (row) { return row.edit(); }); }
   function actionOf(edit) { return ACTIONS.map(function (each) { return each[0]; }).find(function (name) { return name in edit; }); }
+  function unitOf(strength, action) { return action === "ablate" || action === "scale" ? unit : String(strength).endsWith("x") ? "x" : ""; }
   function restore(all) {
     clear();
     all.forEach(function (one) {
       var action = actionOf(one);
-      add(one.feature, action, action === "ablate" ? 1 : parseFloat(one[action]));
+      add(one.feature, action, action === "ablate" ? 1 : parseFloat(one[action]), unitOf(one[action], action));
     });
   }
 
@@ -234,8 +238,10 @@
   byId("share").addEventListener("click", share);
   byId("forget").addEventListener("click", function () { keep([]); byId("by").focus(); });
   JSON.parse(form.dataset.edits).forEach(function (text) {
-    var match = /^(L\d+\/[NF]\d+)=(?:(add|scale):)?(-?[\d.]+)x?$|^(L\d+\/[NF]\d+)=ablate:?$/.exec(text);
-    if (match) add(match[1] || match[4], match[4] ? "ablate" : match[2] || "set_to", match[4] ? 1 : Number(match[3]));
+    var match = /^(L\d+\/[NF]\d+)=(?:(add|scale):)?(-?[\d.]+x?)$|^(L\d+\/[NF]\d+)=ablate:?$/.exec(text);
+    if (!match) return;
+    var action = match[4] ? "ablate" : match[2] || "set_to";
+    add(match[1] || match[4], action, match[4] ? 1 : parseFloat(match[3]), unitOf(match[3], action));
   });
   list();
   function options(path, where, then) {
