@@ -290,5 +290,5 @@ def test_a_training_that_was_begun_goes_on(tmp_path: Path) -> None:
         "--out",
         str(tmp_path),
     ]
-    (tmp_path / "train.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "train.json").write_text(json.dumps({"settings": {"data": ["stories"]}}), encoding="utf-8")
     assert training(tmp_path, ["--seed", "1"])[3:] == ["train", "--resume", "--out", str(tmp_path)]

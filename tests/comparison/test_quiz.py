@@ -60,6 +60,7 @@ def test_features_fire_on_the_right_options_and_on_no_other(
     made: tuple[str, dict[str, Any]], place: Path
 ) -> None:
     page, key = made
+    page = re.sub(r"<mark>(.*?)</mark>", r"«\1»", page, flags=re.DOTALL)
     fields = re.findall(r"<fieldset.*?</fieldset>", page, re.DOTALL)
     found = {(one["source"], one["kind"]) for one in key["questions"]}
     assert {(name, kind) for name in ("topk", "random") for kind in ("intruder", "card")} <= found
@@ -96,7 +97,7 @@ def _text(index: FeatureIndex, position: int) -> str:
     from topklm.reports.text import visible
 
     one = passage_of(index.where(position, before=BEFORE, after=AFTER), {"<|endoftext|>"})
-    parts = (visible(one.before, longest=400), visible(one.marked), visible(one.after, longest=400))
+    parts = (visible(one.before, longest=400), f"«{visible(one.marked)}»", visible(one.after, longest=400))
     return "".join(parts).strip()
 
 
