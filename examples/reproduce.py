@@ -25,7 +25,8 @@ def training(path: Path, options: Sequence[str]) -> list[str]:
     if (path / "train.json").is_file():
         there = json.loads((path / "train.json").read_text(encoding="utf-8"))["settings"]["data"]
         named = [options[place + 1] for place, one in enumerate(options) if one == "--data"]
-        if there != [os.path.abspath(one) for one in named] and (named or there != ["stories"]):  # noqa: PTH100
+        asked = [{one, os.path.abspath(one)} for one in named] or [{"stories"}]  # noqa: PTH100
+        if len(there) != len(asked) or not all(one in known for one, known in zip(there, asked, strict=True)):
             sys.exit(f"{path} learns {', '.join(there)}; choose another directory with --out, or delete it")
         return [*TOPKLM, "train", "--resume", "--out", str(path)]
     return [*TOPKLM, "train", *options, "--out", str(path)]

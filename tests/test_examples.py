@@ -56,7 +56,9 @@ def test_a_run_of_another_text_is_not_gone_on_with(trained: Run, text_file: Path
     training = runpy.run_path(str(EXAMPLES / "reproduce.py"))["training"]
     assert "--resume" in training(trained.path, ["--data", str(text_file)])
     assert "--resume" not in training(tmp_path / "new", ["--data", str(text_file)])
-    for options in ([], ["--data", "other.txt"]):
+    (tmp_path / "train.json").write_text(json.dumps({"settings": {"data": ["code", "owner/name"]}}))
+    assert "--resume" in training(tmp_path, ["--data", "code", "--data", "owner/name"])
+    for options in ([], ["--data", "other.txt"], ["--data", str(text_file), "--data", str(text_file)]):
         with pytest.raises(SystemExit, match="choose another directory with --out, or delete it"):
             training(trained.path, options)
 

@@ -209,6 +209,9 @@ def test_an_index_is_exported_whole(run: str, tool: str, tmp_path: Path, capsys:
     names = {"delphi": ["layers.0", "layers.1"], "neuronpedia": ["0-topk", "1-topk"]}
     assert sorted(path.name for path in places[tool].iterdir()) == names[tool]
     assert default_name(f"{run}/index", tool) == default_name(run, tool)
+    elsewhere = shutil.copytree(f"{run}/index", tmp_path / "my-index")
+    assert default_name(str(elsewhere), tool).endswith("my-index")
+    shutil.rmtree(elsewhere)
     assert "exists already" in fails(capsys, "export", run, "--to", tool, "--out", str(out))
 
 

@@ -178,6 +178,21 @@ def test_tasks_that_score_whole_sentences_run(tmp_path: Path, reader: tuple[TopK
     assert result.scores["acc,none"].items == {item: float(one) for item, one in enumerate(right)}
 
 
+def test_a_generation_longer_than_the_context_is_one_line(
+    tmp_path: Path, reader: tuple[TopKLMForCausalLM, Any]
+) -> None:
+    config = {
+        "output_type": "generate_until",
+        "doc_to_text": "{{a}}",
+        "doc_to_target": "x",
+        "generation_kwargs": {"until": ["."], "max_gen_toks": 600},
+        "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+    }
+    write_task(tmp_path, "long", [{"a": "The cat"}], config, {"version": 1})
+    with pytest.raises(InputError, match="cannot run long in a context of 512 tokens"):
+        run_tasks(*reader, ["long"], include=tmp_path)
+
+
 def test_groups_of_groups_keep_every_item() -> None:
     def task(value: float) -> TaskResult:
         items = dict.fromkeys(range(3), value)

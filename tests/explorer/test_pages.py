@@ -160,10 +160,10 @@ def test_the_demo_names_no_command_that_would_be_refused(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     client = client_of(Run("demo").path)
-    for address in ("/", "/trace", "/compare"):
+    for address in ("/", "/trace", "/compare", "/quiz/1"):
         text = client.get(address).text
-        assert "topklm quickstart" in text or address == "/compare"
-        for verb in ("trace", "metrics", "compare"):
+        assert "this needs a run of your own" in text, address
+        for verb in ("index", "trace", "metrics", "compare", "quiz"):
             assert f"topklm {verb} demo" not in text, address
 
 

@@ -16,7 +16,7 @@ from samples import tiny_settings
 from topklm import FeatureIndex, InputError, Interrupted
 from topklm.cli.main import main
 from topklm.core.errors import RunError, TrainingError
-from topklm.core.files import damage
+from topklm.core.files import MANIFEST, damage, seal
 from topklm.data import Packed
 from topklm.features.replacing import replaced
 from topklm.index import source_of
@@ -167,6 +167,34 @@ def test_what_is_there_is_kept_and_other_settings_are_refused(with_saes: Path) -
         with pytest.raises(InputError, match=message):
             train_run_saes(with_saes, **{**options, **change})
     assert same(weights(with_saes / "sae"), before)
+
+
+def test_a_checkpoint_with_one_sum_of_reading_is_gone_on_with(
+    paired: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, calls = copied(paired, tmp_path), []
+
+    def killed(self: Any, active: Any) -> None:
+        chunk(self, active)
+        calls.append(1)
+        if len(calls) == 1:
+            self._save()
+            raise KeyboardInterrupt
+
+    chunk = training._Training._chunk
+    monkeypatch.setattr(training._Training, "_chunk", killed)
+    with pytest.raises(Interrupted):
+        train_run_saes(path, sites=(1,), **SMALL)
+    (state_file,) = (path / "sae" / ".work").glob("chunk-*/state.json")
+    state = json.loads(state_file.read_text())
+    state["reading"] = state["reading"]["sae_1x"]
+    state_file.write_text(json.dumps(state))
+    opened = state_file.parent.rename(state_file.parent.with_name("opened"))
+    (opened / MANIFEST).unlink()
+    seal(opened, state_file.parent)
+    train_run_saes(path, sites=(1,), **SMALL)
+    about = read_set(path / "sae" / "sae_1x")
+    assert about["reading"]["tokens"] >= about["saes"]["1"]["tokens"]
 
 
 def test_reading_counts_until_the_last_sae_of_a_set_is_done(

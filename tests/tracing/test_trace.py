@@ -23,6 +23,7 @@ from topklm.tracing.checkpoints import OwnCheckpoints, TwinCheckpoints
 from topklm.tracing.measure import match
 from topklm.tracing.order import concept_order
 from topklm.tracing.probe import Probe, find_probe, in_order, read_codes
+from topklm.tracing.runs import compare_runs
 from topklm.tracing.series import read_series
 from topklm.training import Run, load, train
 from topklm.training.run import load_run_tokenizer
@@ -189,6 +190,20 @@ def test_a_twin_without_its_text_leaves_post_hoc_topk_to_be_traced(
     assert "sets its thresholds on the twin's training text" in about["left_out"]["dense"]
     assert f"dense is left out: {about['left_out']['dense']}" in said
     assert trace(run, data=str(text_file), tokens=TOKENS).about == about
+
+
+def test_a_finished_trace_keeps_its_control_when_the_twins_text_goes(
+    traced: Trace, twinned: Path, tmp_path: Path
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "trace"
+    shutil.copytree(twinned, run)
+    shutil.copytree(traced.path, out)
+    shutil.rmtree(run / "twin" / "data")
+    before = (out / "trace.json").read_bytes()
+    trace(run, out=out)
+    assert (out / "trace.json").read_bytes() == before
+    (pair,) = compare_runs(run, [twinned], out=out)["pairs"]
+    assert (pair["left_out"], "posthoc" in pair["sources"]) == (["dense"], True)
 
 
 def test_a_twin_that_was_named_is_taken_again_without_being_named(

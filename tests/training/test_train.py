@@ -71,6 +71,9 @@ def test_a_file_of_settings_that_names_a_preset_means_it(trained: Run, tmp_path:
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({"preset": "small", "data": ["books.parquet"], "k": 16}))
     assert read_settings(path) == preset("small", data=["books.parquet"], k=16)
+    path.write_text(json.dumps({"preset": ["tiny"]}))
+    with pytest.raises(InputError, match="preset"):
+        read_settings(path)
     path.write_text(json.dumps(trained.settings.as_json()))  # all of them: nothing is filled in
     assert read_settings(path) == trained.settings
 

@@ -71,6 +71,6 @@ def default_name(path: str, to: str) -> str:
     from ..index.format import ABOUT
 
     absolute = Path(path).absolute()
-    if (absolute / ABOUT).is_file():
+    if (absolute / ABOUT).is_file() and (absolute.parent / "train.json").is_file():
         absolute = absolute.parent
     return str(absolute) if to == "delphi" else absolute.name

@@ -26,6 +26,7 @@ from ..core.files import (
     write_json,
 )
 from ..core.forms import read_form
+from ..index.text import VALIDATION
 from ..training import Run
 from ..training.prepare import trained_on
 from .budget import Budget
@@ -40,8 +41,10 @@ PLAN = "topklm.comparison-plan/1"
 STAGE = "topklm.comparison-stage/1"
 MAKERS = ("twin", "saes")
 """Stages that change what the others depend on."""
-TRIED_AGAIN = (*MAKERS, "codes", "cost")
+TRIED_AGAIN = (*MAKERS, "codes", "cost", "metrics", "tracing")
 """Stages of which a part that was left out is tried again: a package or a text may be here by now."""
+STORIES = ("stories:1",)
+"""What a run on stories is measured on, unless it has learnt it; this stands in no stage's key."""
 FOUND_DONE = 0.1
 """A stage that takes less than this share of its usual time found most of its work done."""
 
@@ -81,8 +84,7 @@ def run_stages(work: Work, without: Sequence[str]) -> Comparison:
     """Run what is not done yet, and put everything together."""
     left_out = dict.fromkeys(without, "not wanted")
     if seen := trained_on(work.run, work.data or ()):
-        left_out["held-out text"] = f"{work.run.path} was trained on {', '.join(seen)}"
-        work.say(f"{left_out['held-out text']}: nothing measured there is held out; name other text")
+        work.say(f"{work.run.path} was trained on {', '.join(seen)}: nothing measured there is held out")
     stages: list[dict[str, Any]] = []
     rows: list[ResultRow] = []
     clock = Clock([one for one in STAGES if one.name not in without])
@@ -110,6 +112,8 @@ def run_stages(work: Work, without: Sequence[str]) -> Comparison:
             work.say(f"{stage.name}: done already")
             clock.skipped(stage)
         left_out |= {f"{stage.name}: {name}": why for name, why in kept["left_out"].items()}
+        if seen := learnt(work, kept["notes"].get("spec", ())):
+            left_out[f"{stage.name}: held-out text"] = f"{work.run.path} was trained on {', '.join(seen)}"
         rows += [ResultRow(**as_row(row)) for row in kept["rows"]]
         told = {name: kept[name] for name in ("seconds", "notes")}
         stages.append({"run": str(work.run.path), "stage": stage.name, "about": stage.about, **told})
@@ -121,6 +125,11 @@ def run_stages(work: Work, without: Sequence[str]) -> Comparison:
         "dense_small": None if work.dense_small is None else str(work.dense_small),
     }
     return Comparison([about], asdict(work.budget), stages, left_out, verdicts(rows), rows)
+
+
+def learnt(work: Work, spec: Sequence[str]) -> list[str]:
+    """List what of a stage's text the run was trained on; a run's own validation part it was not."""
+    return [] if VALIDATION in spec else trained_on(work.run, spec)
 
 
 class Clock:
@@ -158,8 +167,12 @@ def key_of(work: Work, stage: Stage) -> dict[str, Any]:
         identity = {"revision": identity["revision"]}
     decides = {"decides": list(stage.decides)} if stage.decides else {}
     reads = {} if stage.reads is None else {"reads": stage.reads(work)}
+    usual = work.data in (None, work.budget.data, STORIES) or "data" not in stage.budget
+    text = {} if usual else {"text": work.data}
     files = {"files": work.files} if {"data", "lexicon"} & set(stage.budget) and work.files else {}
-    return dict(finite({**identity, "budget": work.budget.given(*stage.budget), **decides, **reads, **files}))
+    return dict(
+        finite({**identity, "budget": work.budget.given(*stage.budget), **decides, **reads, **text, **files})
+    )
 
 
 def stage_path(work: Work, stage: Stage) -> Path:

@@ -40,9 +40,9 @@ class Comparison:
         return [one["notes"] for one in self.stages if one["stage"] == stage]
 
     def measured_on(self) -> list[str]:
-        """Say, run by run, on how much of which text the metrics were measured."""
+        """Say, run by run, on how much of which text the metrics were measured; files by their name alone."""
         return [
-            f"{one['n_tokens']:,} tokens of {', '.join(map(str, one['spec']))}"
+            f"{one['n_tokens']:,} tokens of {', '.join(Path(str(each)).name for each in one['spec'])}"
             for one in self.notes("metrics")
         ]
 

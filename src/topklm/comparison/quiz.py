@@ -183,6 +183,8 @@ class _Asker:
         starts = self.index.starts[self.index.kept]  # elsewhere no firing is stored
         lengths = np.diff(self.index.starts, append=self.index.n_tokens)[self.index.kept]
         ends = lengths.cumsum()
+        if not len(ends):
+            return strong.tolist(), further.tolist(), []
         drawn = self.generator.integers(0, ends[-1], 20 * OPTIONS)
         documents = np.searchsorted(ends, drawn, side="right")
         known = starts[documents] + drawn - (ends - lengths)[documents]

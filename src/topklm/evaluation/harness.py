@@ -118,6 +118,11 @@ def run_tasks(
             if not str(error).startswith("Duplicate task"):
                 raise
             raise InputError(f"{_line(error)}; name each task once") from None
+        except AssertionError as error:  # lm-eval's word for a request that does not fit
+            said = f": {_line(error)}" if str(error).strip() else ""
+            raise InputError(
+                f"lm-eval cannot run {', '.join(names)} in a context of {wrapped.max_length} tokens{said}"
+            ) from None
     return _read(results, cut)
 
 

@@ -13,7 +13,7 @@ from ..reports.shading import DARK_PAGE, LIGHT_PAGE, STEPS, step
 from ..reports.text import amount, count, percent, quantile, signed, visible
 from . import figures
 from .links import Links
-from .workspace import DENSE, Workspace
+from .workspace import DENSE, SHIPPED, Workspace
 
 PAGES = (
     ("", "Overview"),
@@ -62,7 +62,8 @@ def draw(workspace: Workspace, template: str, links: Links, here: str, **content
     """Fill in a template. here: which of the pages it belongs to."""
     page = environment().get_template(template)
     dense = DENSE if workspace.settings.get("dense") else ""
-    return page.render(run=workspace.name, link=links, here=here, dense=dense, **content)
+    shipped = SHIPPED if workspace.shipped else ""
+    return page.render(run=workspace.name, link=links, here=here, dense=dense, shipped=shipped, **content)
 
 
 def answer(

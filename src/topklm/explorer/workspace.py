@@ -88,7 +88,7 @@ class Workspace:
         """
         if source not in self.sources:
             if source == "topk":
-                raise self._missing("This run has no index yet.", "topklm index")
+                raise self.missing("This run has no index yet.", "topklm index")
             raise Missing(
                 f"There is no index of the source {source[:40]!r}.",
                 f"topklm index {self.name} --source SOURCE",
@@ -102,8 +102,8 @@ class Workspace:
             index = FeatureIndex.open(directory)
             if source == OWN and self.run.finished and index.revision != self.run.revision:
                 raise Missing(
-                    "The index is of another model: the run was trained on since. Delete it, build another.",
-                    f"rm -r {self.name}/index && topklm index {self.name}",
+                    "The index is of another model: the run was trained on since. Delete it, then build one.",
+                    f"topklm index {self.name}",
                 )
             return index
 
@@ -112,6 +112,11 @@ class Workspace:
     def note_of(self, feature: str, source: str = OWN) -> Note:
         """Return what people wrote of a feature: of the run's own neurons alone, a control bears no names."""
         return self.index(source).notes.get(feature, Note())
+
+    @property
+    def shipped(self) -> bool:
+        """Whether this is the demo, which came without its text and checkpoints."""
+        return name_of(self.run.path) == DEMO
 
     def corpus(self, about: dict[str, Any]) -> str:
         """Say in words of which text an index or a trace is, given what it says of itself."""
@@ -148,11 +153,11 @@ class Workspace:
         missing = "The claims about this run are not decided yet."
         return self._stored("comparison/results.json", missing, "topklm compare", read_comparison)
 
-    def _missing(self, message: str, command: str) -> Missing:
+    def missing(self, message: str, command: str) -> Missing:
         """Say what is missing, and which command makes it; none does for a dense model or the demo."""
         if self.settings.get("dense"):
             return Missing(DENSE, "")
-        if name_of(self.run.path) == DEMO:
+        if self.shipped:
             return Missing(f"{message} {SHIPPED}", "topklm quickstart")
         return Missing(message, f"{command} {self.name}")
 
@@ -160,7 +165,7 @@ class Workspace:
         """Read a result that lies in the run. Raises Missing where it does not."""
         file = self.run.path / name
         if not file.is_file():
-            raise self._missing(missing, command)
+            raise self.missing(missing, command)
         return self._current(name, [file], lambda: read(file))
 
     @property

@@ -16,6 +16,8 @@ from ..data.corpus import validation_files
 from ..training import Run
 from ..training.prepare import held_out_corpus
 
+VALIDATION = "validation part"
+"""Stands after the specification of a run's own text, of which the held-out documents are meant."""
 DEFAULT_TOKENS = 1_000_000
 """How much of an endless corpus is read where nothing is said."""
 LARGEST_TEXT = 2**32 - 1
@@ -68,7 +70,7 @@ def find_text(
         return _cut(_packed(corpus, tokenizer, directory, tokens, console), tokens, spec)
     if run is None:
         raise InputError("name a text to index with data: this source comes from no run that has one")
-    spec = [*(run.settings.validation or run.settings.data), "validation part"]
+    spec = [*(run.settings.validation or run.settings.data), VALIDATION]
     own = _own_validation(run)
     if own is not None and (tokens is None or len(own.tokens) >= tokens):
         return _cut(own, tokens, spec)

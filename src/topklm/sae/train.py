@@ -229,7 +229,9 @@ class _Training:
         for path in sorted(self.work.glob("chunk-*"), reverse=True):
             if damage(path) is None:
                 state = read_json(path / "state.json")
-                self.number, self.reading = state["number"], state["reading"]
+                self.number, read = state["number"], state["reading"]
+                # a checkpoint of before knows one sum for all sets
+                self.reading = {name: dict(read.get(name, read)) for name in self.reading}
                 for member in self.members:
                     member.restore(path / member.key, state["members"][member.key])
                 say(f"going on after {self.done:,} tokens")

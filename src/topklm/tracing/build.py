@@ -20,6 +20,7 @@ from ..core.files import read_json, write_json
 from ..core.progress import counted
 from ..model import SparseCodes
 from ..training import Loaded, Run, load
+from ..training.twin import twin_directory
 from . import units
 from .checkpoints import Checkpoints, OfRun, OwnCheckpoints, TwinCheckpoints, keys_of
 from .directory import writing
@@ -114,23 +115,29 @@ class _Trace:
 
     @property
     def named_twin(self) -> str | None:
-        """Where the twin lies, if it was named."""
-        return None if self.twin is None else str(Path(self.twin).absolute())
+        """Where the twin lies, if not in the run."""
+        elsewhere = self.twin is not None and Path(self.twin).resolve() != twin_directory(self.run).resolve()
+        return str(Path(self.twin).absolute()) if elsewhere and self.twin is not None else None
 
     def add_twin(self) -> None:
         """Add the controls of the dense twin, or say why not; a twin that is named must be there."""
         try:
             twin = TwinCheckpoints(self.run, self.twin)
+            if not self._is_whole(twin) and (reason := twin.without_dense()) is not None:
+                self.say(f"dense is left out: {reason}")
+                self.left_out["dense"] = reason
             self.add(twin)
         except RunError as error:
             if self.twin is not None:
                 raise
             self.say(f"dense and posthoc are left out: {error}")
             self.left_out |= dict.fromkeys(TwinCheckpoints.names, str(error))
-        else:
-            for name, reason in twin.left_out.items():
-                self.say(f"{name} is left out: {reason}")
-            self.left_out |= twin.left_out
+
+    def _is_whole(self, group: Checkpoints) -> bool:
+        """Tell whether nothing is left to be read of a group."""
+        usable = [step for step in group.steps if group.problem(step) is None]
+        keys = [key for place in range(len(usable)) for key in keys_of(group, usable, place)]
+        return all(units.is_whole(self.units, key) for key in keys)
 
     def add_saes(self) -> None:
         """Add the SAEs of the twin's checkpoints, where there are some."""

@@ -4,7 +4,7 @@ To trace another kind of feature (latents of SAEs of the twin's checkpoints, say
 `Checkpoints`: names, steps, what is wrong with a step, and its sources.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -86,13 +86,10 @@ class OwnCheckpoints(OfRun):
 class TwinCheckpoints(OfRun):
     """The dense twin's own neurons and its post-hoc TopK, at the TopK run's layers and k.
 
-    Raises RunError where there is no twin. One without its training text has no thresholds for its own
-    neurons, so only post-hoc TopK is left.
+    Raises RunError where there is no twin.
     """
 
     names: Sequence[str] = ("dense", "posthoc")
-    left_out: Mapping[str, str] = {}
-    """Sources that cannot be had of this twin, and why."""
 
     def __init__(self, run: Run, twin: Path | str | None = None) -> None:
         self.of, self.twin = run, twin
@@ -102,10 +99,15 @@ class TwinCheckpoints(OfRun):
         super().__init__(Run(directory))
         if not self.run.settings.dense:
             raise RunError(f"{directory} is no dense twin: it has TopK layers")
+
+    def without_dense(self) -> str | None:
+        """Leave out the twin's own neurons where the text that sets their thresholds is gone, and say so."""
         try:
             calibration_text(self.run)
         except RunError as error:
-            self.names, self.left_out = ("posthoc",), {"dense": str(error)}
+            self.names = ("posthoc",)
+            return str(error)
+        return None
 
     def open(self, step: int) -> list[FeatureSource]:
         """Load a checkpoint of the twin."""

@@ -31,7 +31,7 @@ from .checkpoints import CALIBRATION_TOKENS
 from .layers import kept
 from .plan import Plan, Say
 from .probe import Probe, read_codes
-from .stored import RUNS, UNITS
+from .stored import RUNS, UNITS, twin_of
 
 FORMAT = "topklm.trace-runs/1"
 SHAPE = ("embedding_drawn_from", "width", "depth", "heads", "head_dim", "mlp")
@@ -59,6 +59,7 @@ def compare_runs(
     """
     opened = run if isinstance(run, Run) else Run(run)
     directory = opened.path / "trace" if out is None else Path(out)
+    twin = twin or twin_of(directory)
     planned = Plan.of_finished(opened, directory, say=say, console=console)
     probe, plan = planned.checked_probe(), planned.content
     base = load(opened.path)
@@ -128,7 +129,10 @@ def _sources(loaded: Loaded, name: str, twin: Path | str | None = None) -> Featu
         if twin is not None:
             raise
         return None
-    return twin_sources(dense, loaded.run, [name], calibration_tokens=CALIBRATION_TOKENS)[0]
+    try:
+        return twin_sources(dense, loaded.run, [name], calibration_tokens=CALIBRATION_TOKENS)[0]
+    except RunError:  # it came without the text that sets thresholds
+        return None
 
 
 def _twin_revision(run: Run, twin: Path | str | None = None) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from ...core.errors import InputError
+from ...core.errors import DiskFullError, InputError
 from ...index import FeatureIndex, build_index
 from ...index.text import text_changed
 from ...sae.checkpoints import checkpoint_saes_are_there, train_checkpoint_saes
@@ -52,6 +52,8 @@ def saes(work: Work) -> Found:
     left_out = {}
     try:
         _train_checkpoints(work)
+    except DiskFullError:
+        raise
     except InputError as error:
         left_out["SAEs of checkpoints"] = str(error)
     names = names_of(work.run)

@@ -34,6 +34,7 @@ def page(workspace: Explored) -> HTMLResponse:
 def content(workspace: Workspace) -> dict[str, Any]:
     """Collect what the overview shows; a part that is not there yet is a Missing or None."""
     rows = workspace.run.metrics()
+    comparison = _or_told(workspace, workspace.comparison)
     evaluated = [row for row in rows if row.get("eval_loss") is not None]
     return {
         "settings": workspace.settings,
@@ -52,7 +53,8 @@ def content(workspace: Workspace) -> dict[str, Any]:
         "emergence": emergence(workspace),
         "layers": layers(workspace),
         "verdict": _or_told(workspace, lambda: verdict(workspace)),
-        "comparison": _or_told(workspace, workspace.comparison),
+        "comparison": comparison,
+        "left_out": workspace.cleaned(getattr(comparison, "left_out", {})),
         "sources": workspace.sources,
         "checkpoints": workspace.checkpoints,
         "traced": workspace.traced,

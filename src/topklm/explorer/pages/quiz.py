@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from ..depends import Explored
 from ..links import Links
-from ..workspace import Missing, Workspace
+from ..workspace import Workspace
 
 router = APIRouter()
 POLICY = (
@@ -38,7 +38,7 @@ def make(
 def page(workspace: Explored, number: str) -> HTMLResponse:
     """Answer with a quiz that was made. Its key, which says what is right, is never served."""
     if number not in quizzes(workspace):
-        raise Missing("There is no such quiz.", f"topklm quiz {workspace.name}")
+        raise workspace.missing("There is no such quiz.", "topklm quiz")
     text = (workspace.run.path / "quiz" / f"quiz-{number}.html").read_text(encoding="utf-8")
     return HTMLResponse(text, headers={"content-security-policy": POLICY})
 
