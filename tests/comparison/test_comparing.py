@@ -14,9 +14,9 @@ from topklm import compare
 from topklm.cli.main import main
 from topklm.comparison import Budget, Settings, comparing, measure
 from topklm.comparison.outcome import Comparison, read_comparison
-from topklm.comparison.stages import costs, reading, table
+from topklm.comparison.stages import costs, making, reading, table
 from topklm.comparison.stages.work import Found, Work
-from topklm.core.errors import InputError, Interrupted, RunError
+from topklm.core.errors import DiskFullError, InputError, Interrupted, RunError
 from topklm.core.files import PARTIAL
 from topklm.sae.runs import train_run_saes
 from topklm.training import Run, train
@@ -201,6 +201,53 @@ def test_text_that_a_run_was_trained_on_is_named(plain: Path, text_file: Path) -
     found = compare(plain, budget=budget, without=without, say=said.append)
     assert found.left_out["loss: held-out text"] == f"{plain} was trained on {text_file}"
     assert any("nothing measured there is held out" in one for one in said)
+
+
+def test_a_part_that_may_be_had_by_now_is_tried_again_and_what_was_there_stays_where_that_fails(
+    plain: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny_settings(text_file, dense=True), plain / "twin")
+    (plain / "twin" / "data").rename(plain / "twin" / "away")
+    without = [name for name in table.NAMES if name != "cost"]
+    asked: dict[str, Any] = {"budget": Budget(data=(str(text_file),), tokens=2500), "without": without}
+    first = compare(plain, **asked)
+    assert "cost: dense" in first.left_out
+    said: list[str] = []
+    assert compare(plain, **asked, say=said.append).rows == first.rows  # it cannot be had yet
+    assert "cost: done already" in said
+
+    def fails(work: Work) -> Found:
+        raise InputError("there is something wrong with it")
+
+    (plain / "twin" / "away").rename(plain / "twin" / "data")
+    with monkeypatch.context() as patched:
+        replaced(patched, cost=fails)
+        assert compare(plain, **asked, say=said.append).rows == first.rows
+    assert said[-1] == "cost stays as it was: there is something wrong with it"
+    assert "cost: dense" not in compare(plain, **asked).left_out
+
+
+def test_a_disk_that_fills_up_ends_the_stage_saes(plain: Path, text_file: Path) -> None:
+    train(tiny_settings(text_file, dense=True), plain / "twin")
+    work = Work(Run(plain), Budget(sae_tokens=2048, sae_seeds=1, wide=1, sae_checkpoints=2), plain / "here")
+
+    def full(*_: Any, **__: Any) -> None:
+        raise DiskFullError("no space left")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(making, "train_checkpoint_saes", full)
+        with pytest.raises(DiskFullError):
+            making.saes(work)
+
+
+def test_other_stories_than_the_usual_stand_in_the_key(plain: Path, tmp_path: Path) -> None:
+    def key(*data: str) -> dict[str, Any]:
+        work = Work(Run(plain), Budget(), tmp_path)
+        work.run.about["settings"]["data"] = list(data)
+        return comparing.key_of(work, next(one for one in table.STAGES if one.name == "loss"))
+
+    assert key("stories") == key("stories:3")
+    assert key("stories:1") == {**key("stories"), "text": ["stories:2"]}
 
 
 def test_a_stage_that_cannot_be_run_is_named_and_the_others_go_on(

@@ -189,7 +189,7 @@ def test_a_generation_longer_than_the_context_is_one_line(
         "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
     }
     write_task(tmp_path, "long", [{"a": "The cat"}], config, {"version": 1})
-    with pytest.raises(InputError, match="cannot run long in a context of 512 tokens"):
+    with pytest.raises(InputError, match="long generates more than the model's context of 512 tokens"):
         run_tasks(*reader, ["long"], include=tmp_path)
 
 

@@ -160,7 +160,7 @@ def test_the_demo_names_no_command_that_would_be_refused(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     client = client_of(Run("demo").path)
-    for address in ("/", "/trace", "/compare", "/quiz/1"):
+    for address in ("/", "/trace", "/compare", "/quiz/1", "/neurons?source=random"):
         text = client.get(address).text
         assert "this needs a run of your own" in text, address
         for verb in ("index", "trace", "metrics", "compare", "quiz"):
@@ -228,11 +228,13 @@ def test_verdicts_stand_on_the_overview_or_how_to_get_them(writable: Path) -> No
     (writable / "comparison").mkdir()
     claim = Verdict("C5", "single-neuron steering works", "holds partly", f"In {writable}: {HARD}.")
     about = {"run": str(writable), "revision": "r", "seed": 3}
-    write_comparison(writable / "comparison", Comparison([about], {}, [], {"saes": "not wanted"}, [claim]))
+    write_comparison(
+        writable / "comparison", Comparison([about], {}, [], {"saes": f"not in {writable}/sae"}, [claim])
+    )
     page = client_of(writable).get("/").text
     assert "single-neuron steering works" in page
     assert "holds partly" in page
-    assert "Left out: saes, not wanted" in page
+    assert "Left out: saes, not in run/sae" in page
     assert "<script>alert" not in page
     told = client_of(writable).get("/api/v1/run/comparison").json()
     assert told["claims"][0]["verdict"] == "holds partly"

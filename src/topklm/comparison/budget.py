@@ -28,8 +28,8 @@ class Budget:
     """
 
     data: tuple[str, ...] | None = None
-    """Held-out text of metrics, losses and reading; default: stories:1 for runs on stories, else the run's
-    own held-out text."""
+    """Held-out text of metrics, losses and reading; default: stories:1 for runs on stories, or the next seed
+    that they did not learn, else the run's own held-out text."""
     lexicon: str | None = None
     """A file of concepts; default: the stories' own, or general English."""
     tokens: int | None = None

@@ -6,7 +6,7 @@ metrics, steering, trace.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..core.files import (
     write_json,
 )
 from ..core.forms import read_form
-from ..index.text import VALIDATION
+from ..sae.lens import has_saelens
 from ..training import Run
 from ..training.prepare import trained_on
 from .budget import Budget
@@ -41,8 +41,6 @@ PLAN = "topklm.comparison-plan/1"
 STAGE = "topklm.comparison-stage/1"
 MAKERS = ("twin", "saes")
 """Stages that change what the others depend on."""
-TRIED_AGAIN = (*MAKERS, "codes", "cost", "metrics", "tracing")
-"""Stages of which a part that was left out is tried again: a package or a text may be here by now."""
 STORIES = ("stories:1",)
 """What a run on stories is measured on, unless it has learnt it; this stands in no stage's key."""
 FOUND_DONE = 0.1
@@ -90,10 +88,10 @@ def run_stages(work: Work, without: Sequence[str]) -> Comparison:
     clock = Clock([one for one in STAGES if one.name not in without])
     for stage in clock.stages:
         kept = read_stage(work, stage)
-        if kept is None:
+        if kept is None or may_be_had(work, stage, kept["left_out"]):
             work.say(f"{stage.name}: {stage.about} ({clock.left(stage)})")
             try:
-                kept = make_stage(work, stage)
+                made = make_stage(work, stage)
             except KeyboardInterrupt:
                 raise Interrupted(
                     f"interrupted during {stage.name}; what is done is kept: the same call goes on from there"
@@ -103,16 +101,20 @@ def run_stages(work: Work, without: Sequence[str]) -> Comparison:
             except (LeftOut, InputError) as error:
                 if stage.name == "twin":
                     raise
-                left_out[stage.name] = str(error)
-                work.say(f"{stage.name} is left out: {error}")
                 clock.skipped(stage)
-                continue
-            clock.done(stage, kept["seconds"])
+                if kept is None:
+                    left_out[stage.name] = str(error)
+                    work.say(f"{stage.name} is left out: {error}")
+                    continue
+                work.say(f"{stage.name} stays as it was: {error}")
+            else:
+                kept = made
+                clock.done(stage, kept["seconds"])
         else:
             work.say(f"{stage.name}: done already")
             clock.skipped(stage)
         left_out |= {f"{stage.name}: {name}": why for name, why in kept["left_out"].items()}
-        if seen := learnt(work, kept["notes"].get("spec", ())):
+        if seen := work.learnt(kept["notes"].get("spec", ())):
             left_out[f"{stage.name}: held-out text"] = f"{work.run.path} was trained on {', '.join(seen)}"
         rows += [ResultRow(**as_row(row)) for row in kept["rows"]]
         told = {name: kept[name] for name in ("seconds", "notes")}
@@ -127,9 +129,11 @@ def run_stages(work: Work, without: Sequence[str]) -> Comparison:
     return Comparison([about], asdict(work.budget), stages, left_out, verdicts(rows), rows)
 
 
-def learnt(work: Work, spec: Sequence[str]) -> list[str]:
-    """List what of a stage's text the run was trained on; a run's own validation part it was not."""
-    return [] if VALIDATION in spec else trained_on(work.run, spec)
+def may_be_had(work: Work, stage: Stage, left_out: Mapping[str, str]) -> bool:
+    """Tell whether a part that a stage left out for want of a package or a text may be had by now."""
+    if stage.name == "saes":
+        return bool(left_out)
+    return ("dense" in left_out and work.calibrated) or ("exported code" in left_out and has_saelens())
 
 
 class Clock:
@@ -195,8 +199,6 @@ def read_stage(work: Work, stage: Stage) -> dict[str, Any] | None:
             name: now[name] for name in ("twin", "saes")[: MAKERS.index(stage.name) + 1]
         }:
             return None
-    if stage.name in TRIED_AGAIN and content.get("left_out"):
-        return None
     if stage.name == "index" and work.indexed() is None:
         return None
     return content if content.get("key") == key_of(work, stage) else None

@@ -118,10 +118,11 @@ def run_tasks(
             if not str(error).startswith("Duplicate task"):
                 raise
             raise InputError(f"{_line(error)}; name each task once") from None
-        except AssertionError as error:  # lm-eval's word for a request that does not fit
-            said = f": {_line(error)}" if str(error).strip() else ""
+        except AssertionError as error:
+            if "max tokens to generate" not in str(error):
+                raise
             raise InputError(
-                f"lm-eval cannot run {', '.join(names)} in a context of {wrapped.max_length} tokens{said}"
+                f"{', '.join(names)} generates more than the model's context of {wrapped.max_length} tokens"
             ) from None
     return _read(results, cut)
 

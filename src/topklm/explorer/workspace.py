@@ -89,6 +89,8 @@ class Workspace:
         if source not in self.sources:
             if source == "topk":
                 raise self.missing("This run has no index yet.", "topklm index")
+            if self.shipped:
+                raise self.missing("There is no index of that source.", "topklm index")
             raise Missing(
                 f"There is no index of the source {source[:40]!r}.",
                 f"topklm index {self.name} --source SOURCE",

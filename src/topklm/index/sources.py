@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.errors import InputError, RunError
+from ..core.errors import CorpusError, InputError, RunError
 from ..data import Packed
 from ..features import (
     DenseNeurons,
@@ -142,7 +142,12 @@ def calibration_text(twin: Run) -> Packed:
         raise RunError(
             f"the source 'dense' sets its thresholds on the twin's training text, and {directory} has none"
         )
-    return Packed.open(directory, "train")
+    try:
+        return Packed.open(directory, "train")
+    except CorpusError as error:
+        raise RunError(
+            f"the source 'dense' sets its thresholds on the twin's training text: {error}"
+        ) from None
 
 
 def _calibration_blocks(loaded: Loaded, tokens: int) -> Any:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import importlib.util
 import json
 import logging
 import os
@@ -22,6 +23,11 @@ RESIDUAL = re.compile(
     r"blocks\.(\d+)\.(hook_resid_post|hook_out|hook_resid_pre|hook_in)|[a-z_.]*?(?:layers|h)\.(\d+)"
 )
 """TransformerLens's names for a residual stream, or a block's own name as a module."""
+
+
+def has_saelens() -> bool:
+    """Tell whether SAELens is installed, without importing it."""
+    return importlib.util.find_spec("sae_lens") is not None
 
 
 def saelens(part: str = "") -> Any:

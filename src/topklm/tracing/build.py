@@ -123,7 +123,8 @@ class _Trace:
         """Add the controls of the dense twin, or say why not; a twin that is named must be there."""
         try:
             twin = TwinCheckpoints(self.run, self.twin)
-            if not self._is_whole(twin) and (reason := twin.without_dense()) is not None:
+            if (reason := twin.lacks()) is not None and not self._is_whole(twin):
+                twin.names = ("posthoc",)
                 self.say(f"dense is left out: {reason}")
                 self.left_out["dense"] = reason
             self.add(twin)

@@ -100,12 +100,11 @@ class TwinCheckpoints(OfRun):
         if not self.run.settings.dense:
             raise RunError(f"{directory} is no dense twin: it has TopK layers")
 
-    def without_dense(self) -> str | None:
-        """Leave out the twin's own neurons where the text that sets their thresholds is gone, and say so."""
+    def lacks(self) -> str | None:
+        """Say why the twin's own neurons cannot be read: the text that sets their thresholds is gone."""
         try:
             calibration_text(self.run)
         except RunError as error:
-            self.names = ("posthoc",)
             return str(error)
         return None
 

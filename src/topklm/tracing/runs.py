@@ -3,7 +3,7 @@
 Different seeds are different models, not only different dictionaries, so this is a question of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ..core.progress import counted
 from ..data.tokenizer import fingerprint
 from ..features import FeatureSource, LayerNeurons
 from ..features.controls import random_neurons
-from ..index.sources import random_of, twin_sources
+from ..index.sources import calibration_text, random_of, twin_sources
 from ..metrics import matching
 from ..metrics.batch import Row
 from ..metrics.labelled import LABELLED, concept_features
@@ -140,6 +140,16 @@ def _twin_revision(run: Run, twin: Path | str | None = None) -> str | None:
     return str(Run(directory).revision) if (directory / WEIGHTS).is_file() else None
 
 
+def _without_text(base: Run, other: Run, twin: Path | str | None) -> Iterator[int]:
+    """Yield the places of runs whose twin came without the text that sets thresholds."""
+    for place, directory in enumerate((twin_directory(base, twin), twin_directory(other))):
+        if (directory / WEIGHTS).is_file():
+            try:
+                calibration_text(Run(directory))
+            except RunError:
+                yield place
+
+
 def _pair(
     base: Loaded,
     other: Loaded,
@@ -155,6 +165,8 @@ def _pair(
         "twins": [_twin_revision(base.run, twin), _twin_revision(other.run)],
         "corpus": plan["corpus"]["sha256"],
     }
+    if lacking := [str(place) for place in _without_text(base.run, other.run, twin)]:
+        key["without_text"] = lacking  # it may come back
 
     def make() -> dict[str, Any]:
         rows: dict[str, list[dict[str, Any]]] = {}

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ...core.errors import InputError
 from ...core.files import read_json
 from ...steering.evaluation import PLAN, evaluate
 from ...steering.settings import STRENGTHS, Settings
@@ -11,7 +10,7 @@ from ...tracing import trace as run_trace
 from ...tracing.stored import PLAN as TRACE_PLAN
 from ..budget import DEFAULTS
 from ..result import ResultRow
-from .work import Found, LeftOut, Work, as_estimate
+from .work import Found, Work, as_estimate
 
 STEERING = "steering"
 ARMS = (
@@ -35,18 +34,15 @@ def steering(work: Work) -> Found:
     """Steer labelled neurons, SAE latents and references towards their concepts, in the run's `steering`."""
     settings = steering_settings(work)
     arms = [*ARMS, *work.saes()] if work.has_twin else [arm for arm in ARMS if arm not in OF_TWIN]
-    try:
-        content = evaluate(
-            work.run,
-            settings,
-            arms=arms,
-            twin=work.twin_path if work.has_twin else None,
-            lexicon=work.budget.lexicon,
-            say=work.say,
-            console=work.console,
-        )
-    except InputError as error:
-        raise LeftOut(str(error)) from None
+    content = evaluate(
+        work.run,
+        settings,
+        arms=arms,
+        twin=work.twin_path if work.has_twin else None,
+        lexicon=work.budget.lexicon,
+        say=work.say,
+        console=work.console,
+    )
     rows = list(_arm(work, "topk", content, content["n_tokens"]))
     for arm, one in content["controls"].items():
         rows += _arm(work, NAMED.get(arm, arm), one, content["n_tokens"])

@@ -60,8 +60,12 @@ def settings_of(work: Work) -> Settings:
     asked = {"data": budget.data, "tokens": budget.tokens, "lexicon": budget.lexicon}
     asked = {name: value for name, value in asked.items() if value is not None}
     try:
-        there: dict[str, Any] = read_result(work.run.path / FOLDER).settings
+        measured = read_result(work.run.path / FOLDER)
     except InputError:
+        measured = None
+    if measured is not None and not work.learnt(measured.corpus["spec"]):
+        there: dict[str, Any] = measured.settings
+    else:
         there = {"data": work.data, "tokens": 200_000 if work.data else None, "labels": _labels(work.data)}
     if budget.data is not None and list(budget.data) != list(there.get("data") or ()):
         there = {**there, "labels": _labels(budget.data)}

@@ -1,6 +1,6 @@
 """What all stages share: the run, its twin, the budget, the text; and what a stage gives back."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import count
@@ -15,7 +15,8 @@ from ...core.files import MANIFEST, sha256_file
 from ...core.stats import Estimate
 from ...data.tokenizer import fingerprint
 from ...index.format import ABOUT
-from ...index.text import Text, find_text
+from ...index.sources import calibration_text
+from ...index.text import VALIDATION, Text, find_text
 from ...sae.checkpoints import STEPS
 from ...sae.store import FOLDER, names_of
 from ...training import Loaded, Run, load
@@ -94,6 +95,15 @@ class Work:
         """Whether the dense twin is there and finished."""
         return (self.twin_path / WEIGHTS).is_file()
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether the twin is there with the text that sets the thresholds of its neurons."""
+        try:
+            calibration_text(Run(self.twin_path))
+        except RunError:
+            return False
+        return self.has_twin
+
     def need_twin(self) -> Loaded:
         """Return the dense twin. Raises LeftOut where there is none."""
         if self.twin is None:
@@ -126,6 +136,10 @@ class Work:
         return next(
             (spec,) for spec in map("stories:{}".format, count(1)) if not trained_on(self.run, (spec,))
         )
+
+    def learnt(self, spec: Sequence[str]) -> list[str]:
+        """List what of a text the run was trained on; its own validation part it was not."""
+        return [] if VALIDATION in spec else trained_on(self.run, spec)
 
     @cached_property
     def text(self) -> Text:
