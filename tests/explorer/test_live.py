@@ -185,6 +185,16 @@ def test_a_page_is_read_while_texts_are_written(address: str, slowly: None) -> N
         assert queue(address)["writing"] == 1
 
 
+def fired(tokens: list[dict[str, Any]]) -> dict[tuple[int, str, str], float]:
+    """Activations by place, token and feature."""
+    return {
+        (place, one["token"], firing["feature"]): firing["activation"]
+        for place, one in enumerate(tokens)
+        for firings in one["firings"].values()
+        for firing in firings
+    }
+
+
 def test_an_edit_in_force_changes_nothing_for_those_who_read(address: str, slowly: None) -> None:
     text = {"text": "The cat went to the wood.", "top": 5}
     before = httpx.post(f"{address}/api/v1/read", json=text, timeout=60).json()
@@ -193,7 +203,10 @@ def test_an_edit_in_force_changes_nothing_for_those_who_read(address: str, slowl
         assert any(line == "event: tokens" for line in lines)
         other = {**text, "text": text["text"] + " "}  # what was read is kept, so another text
         during = httpx.post(f"{address}/api/v1/read", json=other, timeout=60).json()
-    assert during["tokens"][: len(before["tokens"]) - 1] == before["tokens"][:-1]
+    here, then = (fired(one["tokens"][: len(before["tokens"]) - 1]) for one in (during, before))
+    assert here.keys() == then.keys()
+    # a longer text is added up in another order on some machines
+    assert list(here.values()) == pytest.approx(list(then.values()), rel=1e-5)
 
 
 def test_texts_read_at_once_do_not_see_each_other(explored: Path) -> None:
