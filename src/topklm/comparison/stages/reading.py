@@ -63,8 +63,10 @@ def settings_of(work: Work) -> Settings:
         measured = read_result(work.run.path / FOLDER)
     except InputError:
         measured = None
-    if measured is not None and not work.learnt(measured.corpus["spec"]):
+    if measured is not None:
         there: dict[str, Any] = measured.settings
+        if budget.data is None and work.learnt(measured.corpus["spec"]):
+            there = {**there, "data": work.data, "labels": _labels(work.data)}
     else:
         there = {"data": work.data, "tokens": 200_000 if work.data else None, "labels": _labels(work.data)}
     if budget.data is not None and list(budget.data) != list(there.get("data") or ()):
