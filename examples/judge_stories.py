@@ -3,7 +3,6 @@
 python examples/judge_stories.py RUN [NUMBER OF STORIES]
 """
 
-import itertools
 import sys
 
 import topklm
@@ -11,7 +10,7 @@ from topklm.core.stats import Estimate
 from topklm.evaluation.generation import write_many
 from topklm.evaluation.stories import kept, story_gap
 from topklm.stories import Stories, Story
-from topklm.training.prepare import trained_on
+from topklm.training.prepare import unlearnt_stories
 
 TEMPERATURE = 0.8
 
@@ -28,8 +27,7 @@ def main(path: str, count: str = "200") -> None:
     corpus, _ = topklm.load_corpus(run.settings.data).split()
     documents = corpus.documents()
     texts = [next(documents).text for _ in range(run.about["corpus"]["train"]["documents"])]
-    seed = next(one for one in itertools.count(1) if not trained_on(run, [f"stories:{one}"]))
-    held_out: list[Story] = list(Stories(seed).take(int(count)))
+    held_out: list[Story] = list(Stories(unlearnt_stories(run)).take(int(count)))
     gap = story_gap(model, tokenizer, trained_on=texts, held_out=held_out)
     print("| bits per word | |\n| --- | --- |")
     for name in ("trigram", "model", "path"):

@@ -44,7 +44,7 @@ def compare(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="Held-out text; may be repeated. Default: stories:1 for runs on stories, else the run's own."
+            help="Held-out text; may be repeated. Default: stories that a run on stories did not learn (stories:1), else its own."
         ),
     ] = None,
     lexicon: Lexicon = None,

@@ -10,7 +10,7 @@ from .output import AsJson, RunPath, name_of, put_drawing, put_json, say, whole
 
 if TYPE_CHECKING:
     from ..index import FeatureIndex
-    from ..training import Run
+    from ..training import Loaded
 
 
 def read(
@@ -32,7 +32,7 @@ def read(
 
     loaded = load(path)
     source = source_of(loaded)
-    index = fitting_index(loaded.run)
+    index = fitting_index(loaded)
     tops = (
         dict(zip(*(index.brief[name].to_pylist() for name in ("feature", "top_token")), strict=True))
         if index
@@ -53,15 +53,12 @@ def read(
         say(f"'topklm index {name_of(path)}' adds to each neuron the token that it fires on most")
 
 
-def fitting_index(run: "Run") -> "FeatureIndex | None":
+def fitting_index(loaded: "Loaded") -> "FeatureIndex | None":
     """Open the run's index where it has one; say why where it cannot be used."""
-    from ..index import FeatureIndex
+    from ..steering.editing import own_index
 
-    directory = run.path / "index"
-    if not directory.is_dir():
-        return None
     try:
-        return FeatureIndex.open(directory, revision=run.revision)
+        return own_index(loaded)
     except InputError as error:
         say(f"without the index: {error}")
         return None

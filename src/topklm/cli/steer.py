@@ -87,7 +87,7 @@ def steer(
         )
     loaded = load(path)
     needed = concept is not None or any(one.in_percentiles for one in asked)
-    index = own_index(loaded) if needed else fitting_index(loaded.run)
+    index = own_index(loaded) if needed else fitting_index(loaded)
     if concept is not None:
         asked, marked = edit_for(loaded, index, concept, options)
     else:

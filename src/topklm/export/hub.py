@@ -76,12 +76,8 @@ def push(
                 api, name, branch, run.traced_weights(step), list(checkpoint_files(run, directory))
             )
             say(f"{branch}: {done[branch]}")
-        left = sorted(
-            one.name
-            for one in api.list_repo_refs(name).branches
-            if STEP.fullmatch(one.name) and one.name not in done
-        )
-        if left and checkpoints:
+        branches = [one.name for one in api.list_repo_refs(name).branches] if checkpoints else []
+        if left := sorted(one for one in branches if STEP.fullmatch(one) and one not in done):
             say(f"{', '.join(left)}: of another training, still there; delete what is not this run's")
         card = model_card(run, name, licence=licence, steps=list(steps))
         files = [*run_files(run), ("README.md", card.encode())]

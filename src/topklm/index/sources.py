@@ -150,6 +150,15 @@ def calibration_text(twin: Run) -> Packed:
         ) from None
 
 
+def calibration_lacks(twin: Run) -> str | None:
+    """Say why the thresholds of `dense` cannot be set; None where they can."""
+    try:
+        calibration_text(twin)
+    except RunError as error:
+        return str(error)
+    return None
+
+
 def _calibration_blocks(loaded: Loaded, tokens: int) -> Any:
     """Take the first whole blocks of the training text, shape (block, context)."""
     packed = calibration_text(loaded.run)

@@ -60,10 +60,11 @@ def train_checkpoint_saes(
             f"architecture={asked.architecture} is not allowed here; SAEs of checkpoints are topk"
         )
     name, made = asked.name_of(width, seed), []
-    _check_chain(opened, last_steps(dense, count), name)
+    steps = last_steps(dense, count)
+    _check_chain(opened, steps, name)
     for start in (SCRATCH, WARM):
         before: Path | None = None
-        for step in last_steps(dense, count):
+        for step in steps:
             out = directory_of(opened, start, step)
             if start == WARM and before is None:
                 copy_set(directory_of(opened, SCRATCH, step) / name, out / name)

@@ -116,8 +116,9 @@ class _Trace:
     @property
     def named_twin(self) -> str | None:
         """Where the twin lies, if not in the run."""
-        elsewhere = self.twin is not None and Path(self.twin).resolve() != twin_directory(self.run).resolve()
-        return str(Path(self.twin).absolute()) if elsewhere and self.twin is not None else None
+        if self.twin is None or Path(self.twin).resolve() == twin_directory(self.run).resolve():
+            return None
+        return str(Path(self.twin).absolute())
 
     def add_twin(self) -> None:
         """Add the controls of the dense twin, or say why not; a twin that is named must be there."""

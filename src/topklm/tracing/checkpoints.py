@@ -11,7 +11,7 @@ from typing import Protocol
 from ..core.errors import RunError
 from ..core.files import damage
 from ..features import FeatureSource, LayerNeurons
-from ..index.sources import calibration_text, twin_sources
+from ..index.sources import calibration_lacks, twin_sources
 from ..training import Run, load
 from ..training.run import WEIGHTS
 from ..training.schedules import trace_steps
@@ -102,11 +102,7 @@ class TwinCheckpoints(OfRun):
 
     def lacks(self) -> str | None:
         """Say why the twin's own neurons cannot be read: the text that sets their thresholds is gone."""
-        try:
-            calibration_text(self.run)
-        except RunError as error:
-            return str(error)
-        return None
+        return calibration_lacks(self.run)
 
     def open(self, step: int) -> list[FeatureSource]:
         """Load a checkpoint of the twin."""

@@ -16,7 +16,7 @@ from ..core.progress import counted
 from ..data.tokenizer import fingerprint
 from ..features import FeatureSource, LayerNeurons
 from ..features.controls import random_neurons
-from ..index.sources import calibration_text, random_of, twin_sources
+from ..index.sources import calibration_lacks, random_of, twin_sources
 from ..metrics import matching
 from ..metrics.batch import Row
 from ..metrics.labelled import LABELLED, concept_features
@@ -143,11 +143,8 @@ def _twin_revision(run: Run, twin: Path | str | None = None) -> str | None:
 def _without_text(base: Run, other: Run, twin: Path | str | None) -> Iterator[int]:
     """Yield the places of runs whose twin came without the text that sets thresholds."""
     for place, directory in enumerate((twin_directory(base, twin), twin_directory(other))):
-        if (directory / WEIGHTS).is_file():
-            try:
-                calibration_text(Run(directory))
-            except RunError:
-                yield place
+        if (directory / WEIGHTS).is_file() and calibration_lacks(Run(directory)) is not None:
+            yield place
 
 
 def _pair(

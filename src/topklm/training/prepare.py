@@ -1,5 +1,6 @@
 """What a run trains on: corpora found, tokenizer made, both parts packed."""
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -46,6 +47,11 @@ def trained_on(run: Run, data: Sequence[str]) -> list[str]:
     there = [one for one in run.settings.data if Path(one).is_absolute() or not Path(one).is_file()]
     trained = set().union(*(_named(one, "train") for one in there))
     return [one for one in data if _named(one, "validation") & trained]
+
+
+def unlearnt_stories(run: Run) -> int:
+    """Return the first seed from 1 on whose stories a run was not trained on."""
+    return next(seed for seed in itertools.count(1) if not trained_on(run, [f"stories:{seed}"]))
 
 
 def _named(spec: str, part: str) -> set[str]:

@@ -213,9 +213,7 @@ def read_settings(path: Path) -> "TrainSettings":
         raise InputError(f"{path} holds no settings: it is no JSON object")
     if content.get("format") == FORMAT:
         content = read_about(path)["settings"]
-    elif (
-        isinstance(content.get("preset"), str) and content["preset"] in PRESETS
-    ):  # what the file does not name is as in the preset
+    elif content.get("preset") in list(PRESETS):  # what the file does not name is as in the preset
         content = {**preset(content["preset"]).as_json(), **content}
     return TrainSettings.from_json(content)
 

@@ -59,16 +59,15 @@ def settings_of(work: Work) -> Settings:
     budget = work.budget
     asked = {"data": budget.data, "tokens": budget.tokens, "lexicon": budget.lexicon}
     asked = {name: value for name, value in asked.items() if value is not None}
+    there: dict[str, Any]
     try:
         measured = read_result(work.run.path / FOLDER)
     except InputError:
-        measured = None
-    if measured is not None:
-        there: dict[str, Any] = measured.settings
+        there = {"data": work.data, "tokens": 200_000 if work.data else None, "labels": _labels(work.data)}
+    else:
+        there = measured.settings
         if budget.data is None and work.learnt(measured.corpus["spec"]):
             there = {**there, "data": work.data, "labels": _labels(work.data)}
-    else:
-        there = {"data": work.data, "tokens": 200_000 if work.data else None, "labels": _labels(work.data)}
     if budget.data is not None and list(budget.data) != list(there.get("data") or ()):
         there = {**there, "labels": _labels(budget.data)}
     known = {one.name for one in fields(Settings)}

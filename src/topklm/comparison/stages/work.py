@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ from ...core.files import MANIFEST, sha256_file
 from ...core.stats import Estimate
 from ...data.tokenizer import fingerprint
 from ...index.format import ABOUT
-from ...index.sources import calibration_text
+from ...index.sources import calibration_lacks
 from ...index.text import VALIDATION, Text, find_text
 from ...sae.checkpoints import STEPS
 from ...sae.store import FOLDER, names_of
 from ...training import Loaded, Run, load
-from ...training.prepare import trained_on
+from ...training.prepare import trained_on, unlearnt_stories
 from ...training.run import WEIGHTS
 from ...training.twin import SAME, check_settings, open_twin, twin_directory
 from ..budget import Budget
@@ -98,11 +97,7 @@ class Work:
     @property
     def calibrated(self) -> bool:
         """Whether the twin is there with the text that sets the thresholds of its neurons."""
-        try:
-            calibration_text(Run(self.twin_path))
-        except RunError:
-            return False
-        return self.has_twin
+        return self.has_twin and calibration_lacks(Run(self.twin_path)) is None
 
     def need_twin(self) -> Loaded:
         """Return the dense twin. Raises LeftOut where there is none."""
@@ -133,9 +128,7 @@ class Work:
         """The held-out text; None: the run's own."""
         if self.budget.data or not self.on_stories:
             return self.budget.data or None
-        return next(
-            (spec,) for spec in map("stories:{}".format, count(1)) if not trained_on(self.run, (spec,))
-        )
+        return (f"stories:{unlearnt_stories(self.run)}",)
 
     def learnt(self, spec: Sequence[str]) -> list[str]:
         """List what of a text the run was trained on; its own validation part it was not."""
