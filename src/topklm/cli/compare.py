@@ -44,7 +44,8 @@ def compare(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            help="Held-out text; may be repeated. Default: stories that a run on stories did not learn (stories:1), else its own."
+            help="Held-out text; may be repeated. Default: stories that a run on stories did not learn "
+            "(stories:1), else its own."
         ),
     ] = None,
     lexicon: Lexicon = None,
